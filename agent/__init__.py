@@ -1,0 +1,1 @@
+"""The ground floor: what we know, believe, may do and have done. It has no network."""

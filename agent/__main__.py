@@ -1,0 +1,62 @@
+"""The command table: a command's name -> ``module:function``, imported only when it is used.
+
+Every function takes the arguments after the command's name and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "replay": ("collectors.replay:main", "read capture files and say which addresses run Exchange"),
+    "assess": ("agent.exchange.commands:assess_main", "say what is known of one Exchange build"),
+    "fingerprints": ("agent.exchange.commands:fingerprints_main", "list, show, match and test the fingerprint book"),
+    "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
+    "run": ("agent.supervisor:main", "run the daemon"),
+    "check-config": ("agent.config:check_main", "check a configuration file"),
+    "dump-config": ("agent.config:dump_main", "print the configuration in effect, with its defaults"),
+}
+
+
+def usage() -> str:
+    rows = "\n".join(f"  {name:13} {what}" for name, (_, what) in COMMANDS.items())
+    return f"usage: knockfirst COMMAND [ARGUMENT ...]\n\n{rows}\n\n`knockfirst COMMAND --help` says more. `--version` prints the version.\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        (sys.stdout if words else sys.stderr).write(usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"knockfirst {version('knockfirst')}")
+        return 0
+    if words[0] not in COMMANDS:
+        sys.stderr.write(f"knockfirst: no command {words[0]!r}\n{usage()}")
+        return 2
+    return _run(words[0], words[1:])
+
+
+def _run(command: str, words: list[str]) -> int:
+    from agent.errors import ConfigError
+
+    module, _, function = COMMANDS[command][0].partition(":")
+    try:
+        code: int = getattr(import_module(module), function)(words)
+        return code
+    except ConfigError as error:
+        sys.stderr.write(f"knockfirst {command}: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; keep the interpreter from complaining of it once more at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return 141
+
+
+if __name__ == "__main__":
+    sys.exit(main())

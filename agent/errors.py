@@ -1,0 +1,21 @@
+"""The error families, by whose fault it is.
+
+``Malformed`` is the peer's, ``ConfigError`` the operator's. Anything else that is raised is ours: it is counted in a
+running service and raised in tests.
+"""
+
+
+class Malformed(Exception):
+    """The peer sent bytes that its protocol does not allow. Counted, sampled in logs, never fatal."""
+
+
+class ConfigError(Exception):
+    """The operator gave something that cannot be used; the text names file and key and says what would be right."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class InputError(ConfigError):
+    """An argument or an input file that cannot be used; the text names it."""
+
+    exit_code = 2

@@ -1,0 +1,123 @@
+"""The nouns of the one line: frame, Segment, Observation, Evidence, Assessment, Finding.
+
+Frozen and slotted; nothing here reads a clock, a file or a socket. Times are seconds since the epoch, as float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.build import BuildRange
+
+Product = Literal["exchange", "exchange-edge", "exchange-online", "iis-smtp", "other", "unknown"]
+Generation = Literal["5.5", "2000", "2003", "2007", "2010", "2013", "2016", "2019", "SE"]
+Verdict = Literal["confirmed", "probable", "suspected", "none"]
+Origin = Literal["passive", "active"]
+Status = Literal[
+    "vulnerable", "possible", "fixed_if_configured", "fixed", "not_affected", "not_assessed", "unknown"
+]
+
+PRODUCTS: tuple[Product, ...] = ("exchange", "exchange-edge", "exchange-online", "iis-smtp", "other", "unknown")
+GENERATIONS: tuple[Generation, ...] = ("5.5", "2000", "2003", "2007", "2010", "2013", "2016", "2019", "SE")
+
+# Every kind of fact there is. docs/observations.md says what the value of each looks like.
+KINDS = (
+    "smtp.greeting", "smtp.ehlo", "smtp.help", "smtp.reply", "smtp.hostname",
+    "imap.greeting", "imap.capability", "pop3.greeting", "pop3.capability",
+    "http.status", "http.server", "http.header", "html.title",
+    "ntlm.version",
+    "tls.sni", "tls.server_hello", "tls.certificate",
+    "dns.autodiscover", "dns.mx", "dns.srv",
+    "tcp.synack",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A *server*: its address in canonical text form and its port. The client side exists nowhere."""
+
+    address: str
+    port: int
+    transport: Literal["tcp", "udp"] = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The next in-order bytes of one side of one flow, with the time (and number) of the frame that completed them."""
+
+    server: Endpoint
+    from_server: bool
+    data: bytes
+    time: float
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A fact about a server: ``kind`` is one of KINDS, ``value`` its text in that kind's normal form."""
+
+    server: Endpoint
+    kind: str
+    value: str
+    time: float
+    origin: Origin
+    collector: str
+    frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a fingerprint says of the server it matched. Empty fields claim nothing.
+
+    ``products`` and ``generations`` are the ones it may be; ``build`` the range it must lie in; ``windows`` the build
+    of the Windows below it; ``name`` a name that the server gives itself.
+    """
+
+    products: tuple[Product, ...] = ()
+    generations: tuple[Generation, ...] = ()
+    build: BuildRange | None = None
+    windows: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """An observation, the fingerprint that matched it, what that claims, and its log-likelihood weight (nats)."""
+
+    observation: Observation
+    fingerprint: str
+    claims: Claims
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A belief that matters. ``cve`` is None for the end of support; ``cvss`` is a CVSS v3 base score where known."""
+
+    cve: str | None
+    name: str
+    status: Status
+    kev: bool = False
+    cvss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What we believe of one server address, how sure that is (0 to 1), why, and what follows from it.
+
+    ``proxy`` says what makes a reverse proxy in front of it probable; ``notes`` are sentences for people.
+    """
+
+    address: str
+    ports: tuple[int, ...]
+    product: Product
+    generation: Generation | None
+    verdict: Verdict
+    confidence: float
+    build: BuildRange | None
+    names: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+    findings: tuple[Finding, ...]
+    proxy: str | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The packet door: frames in, observations out."""
