@@ -13,6 +13,15 @@ from typing import Literal, NamedTuple
 # How far an observation narrows the build down: the product, its generation, one cumulative update, one update.
 Precision = Literal["product", "generation", "cu", "su"]
 
+Generation = Literal["5.5", "2000", "2003", "2007", "2010", "2013", "2016", "2019", "SE"]
+
+# First two parts -> generation. 15.2 is shared: Subscription Edition begins with its third part at 2562.
+_GENERATIONS: dict[tuple[int, int], Generation] = {
+    (5, 5): "5.5", (6, 0): "2000", (6, 5): "2003", (15, 0): "2013", (15, 1): "2016", (15, 2): "2019"
+}  # fmt: skip
+_MAJORS: dict[int, Generation] = {8: "2007", 14: "2010"}
+_FIRST_SE = 2562
+
 _MAX_PART = 65535  # each part is 16 bits in a Windows file version
 _DOTTED = re.compile(r"\d{1,5}(?:\.\d{1,5}){1,3}")
 # Get-ExchangeServer prints its AdminDisplayVersion so.
@@ -66,3 +75,11 @@ def span(parts: tuple[int, ...]) -> tuple[Build, Build]:
     low = (*parts, 0, 0, 0)[:4]
     high = (*parts, _MAX_PART, _MAX_PART, _MAX_PART)[:4]
     return Build(*low), Build(*high)
+
+
+def generation_of(parts: tuple[int, ...]) -> Generation | None:
+    """The generation that two or more parts name; None for what is not an Exchange server (15.20 is Exchange Online)."""
+    found = _MAJORS.get(parts[0]) or _GENERATIONS.get((parts[0], parts[1]))
+    if found == "2019" and len(parts) > 2:
+        return "SE" if parts[2] >= _FIRST_SE else "2019"
+    return found

@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.build import BuildRange
+from agent.build import BuildRange, Generation
 
 Product = Literal["exchange", "exchange-edge", "exchange-online", "iis-smtp", "other", "unknown"]
-Generation = Literal["5.5", "2000", "2003", "2007", "2010", "2013", "2016", "2019", "SE"]
 Verdict = Literal["confirmed", "probable", "suspected", "none"]
 Origin = Literal["passive", "active"]
 Status = Literal[

@@ -1,0 +1,187 @@
+"""Evidence -> belief -> assessment. Pure: no clock, no file, no state.
+
+The theory. Each server address runs one of the PRODUCTS. A fingerprint names the products it speaks for and how many
+times likelier its match is with them than with any other, as a natural logarithm (its weight). Evidence of distinct
+fingerprints is taken as independent, so the posterior of a product is its prior times e to the sum of the weights
+that speak for it. Confidence is the share of all Exchange kinds together: how sure it is that this is Exchange.
+
+Two corrections keep that honest. A fingerprint counts once however often it matched: ten sessions with the same
+greeting are one fact. And a mask is a miss, not a denial: a mail gateway's greeting on one port says nothing against
+the Outlook on the Web that another port shows, so what speaks for another product counts only on ports that show
+Exchange too.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.build import BuildRange, generation_of
+from agent.exchange.corroborate import corroborate, proxy_in_front, server_names
+from agent.model import GENERATIONS, Assessment, Evidence, Generation, Observation, Product, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+
+    from agent.exchange.catalogue import Catalogue
+    from agent.exchange.fingerprint import Book
+
+EXCHANGE: frozenset[Product] = frozenset(("exchange", "exchange-edge", "exchange-online"))
+
+# What a server that answers on a mail or web port is before anything was read from it. Roughly one mail server in
+# fifty is an Exchange server, and most servers are not mail servers (Shadowserver counted 97,000 Exchange servers in
+# February 2024); EXCHANGE together is 1.5 %.
+PRIOR: dict[Product, float] = {
+    "exchange": 0.010, "exchange-edge": 0.001, "exchange-online": 0.004,
+    "iis-smtp": 0.005, "other": 0.500, "unknown": 0.480,
+}  # fmt: skip
+
+# The odds at which a network engineer would act, ask, or keep watching.
+THRESHOLDS: tuple[tuple[float, Verdict], ...] = ((0.99, "confirmed"), (0.90, "probable"), (0.50, "suspected"))
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What evidence amounts to. ``build`` says how precise it is; ``notes`` say what did not fit."""
+
+    product: Product
+    generation: Generation | None
+    verdict: Verdict
+    confidence: float
+    build: BuildRange | None
+    notes: tuple[str, ...] = ()
+
+
+def judge(evidence: Iterable[Evidence], catalogue: Catalogue | None = None) -> Belief:
+    """Fuse evidence of one server. With a catalogue, the build is narrowed to builds that exist."""
+    distinct = sorted({e.fingerprint: e for e in evidence}.values(), key=lambda e: -e.weight)
+    posterior = _posterior(distinct)
+    confidence = math.fsum(posterior[p] for p in EXCHANGE)
+    verdict = next((v for least, v in THRESHOLDS if confidence >= least), "none")
+    # With verdict `none` no Exchange kind is named, however the rest is spread.
+    candidates = [p for p in posterior if (p in EXCHANGE) == (verdict != "none")]
+    product = max(candidates, key=posterior.__getitem__)
+    if product not in ("exchange", "exchange-edge"):
+        return Belief(product, None, verdict, confidence, None)
+    supporting = [e for e in distinct if not e.claims.products or product in e.claims.products]
+    generations, notes = _generations(supporting)
+    generation = generations[0] if len(generations) == 1 else None
+    build = _build(supporting, generations, catalogue)
+    return Belief(product, generation, verdict, confidence, build, notes)
+
+
+def _posterior(distinct: Sequence[Evidence]) -> dict[Product, float]:
+    shown = {e.observation.server.port for e in distinct if EXCHANGE.intersection(e.claims.products)}
+    score = {p: math.log(prior) for p, prior in PRIOR.items()}
+    for e in distinct:
+        counts_against = not shown or e.observation.server.port in shown
+        for product in e.claims.products:
+            if product in EXCHANGE or counts_against:
+                score[product] += e.weight
+    top = max(score.values())
+    likelihood = {p: math.exp(s - top) for p, s in score.items()}
+    total = math.fsum(likelihood.values())
+    return {p: x / total for p, x in likelihood.items()}
+
+
+def _generations(supporting: Sequence[Evidence]) -> tuple[tuple[Generation, ...], tuple[str, ...]]:
+    """The generations that all claims allow, in order; a claim that leaves none is set aside and told."""
+    allowed: set[Generation] = set(GENERATIONS)
+    notes: list[str] = []
+    # An exact build says it best, then the heavier evidence.
+    for e in sorted(supporting, key=lambda e: e.claims.build is None):
+        claimed = _claimed(e)
+        if not claimed:
+            continue
+        if allowed & claimed:
+            allowed &= claimed
+        else:
+            notes.append(f"{e.fingerprint} speaks for {' or '.join(sorted(claimed))}, against the stronger evidence")
+    if len(allowed) == len(GENERATIONS):
+        return (), tuple(notes)
+    return tuple(g for g in GENERATIONS if g in allowed), tuple(notes)
+
+
+def _claimed(e: Evidence) -> set[Generation]:
+    if e.claims.build is None:
+        return set(e.claims.generations)
+    ends = {generation_of(e.claims.build.low), generation_of(e.claims.build.high)}
+    return {g for g in ends if g is not None}
+
+
+def _build(
+    supporting: Sequence[Evidence], generations: Sequence[Generation], catalogue: Catalogue | None
+) -> BuildRange | None:
+    """The most precise build that fits; of several servers behind one address the oldest; else the generation's span."""
+    claims = [b for e in supporting if (b := e.claims.build) and generation_of(b.low) in generations]
+    if claims:
+        best = min(claims, key=lambda b: (("su", "cu", "generation", "product").index(b.precision), b.low))
+        return catalogue.clamp(best) if catalogue else best
+    if catalogue and generations:
+        spans = [s for g in generations if (s := catalogue.span_of(g))]
+        if len(spans) == len(generations):
+            precision = "generation" if len(generations) == 1 else "product"
+            return BuildRange(spans[0][0], spans[-1][1], precision)
+    return None
+
+
+def evidence_of(observations: Iterable[Observation], book: Book) -> list[Evidence]:
+    """Every match of the book on these observations, in their order."""
+    return [
+        Evidence(o, m.fingerprint, m.claims, m.weight) for o in observations for m in book.match(o.kind, o.value)
+    ]
+
+
+def assess(
+    address: str, observations: Sequence[Observation], book: Book, catalogue: Catalogue, at: date
+) -> Assessment:
+    """All that is believed of one server address from what was observed there, as of the day ``at``."""
+    evidence = evidence_of(observations, book)
+    evidence += corroborate(observations, evidence)
+    proxy = proxy_in_front(observations, evidence)
+    usable = [e for e in evidence if not (proxy and _is_the_proxys(e))]
+    belief = judge(usable, catalogue)
+    exposed = belief.product in ("exchange", "exchange-edge")
+    return Assessment(
+        address=address,
+        ports=tuple(sorted({o.server.port for o in observations})),
+        product=belief.product,
+        generation=belief.generation,
+        verdict=belief.verdict,
+        confidence=round(belief.confidence, 4),
+        build=belief.build,
+        names=server_names(observations, evidence),
+        evidence=tuple(evidence),
+        findings=_findings(belief, catalogue, at) if exposed else (),
+        proxy=proxy,
+        notes=belief.notes + _precision_note(belief),
+    )
+
+
+def _is_the_proxys(e: Evidence) -> bool:
+    """A bound that was read from the transport of a web port: with a proxy in front it is the proxy's own."""
+    return e.observation.kind in ("tcp.synack", "tls.server_hello") and e.observation.server.port in (80, 443)
+
+
+def _findings(belief: Belief, catalogue: Catalogue, at: date) -> tuple:  # type: ignore[type-arg]
+    if belief.build and belief.build.precision in ("cu", "su"):
+        return catalogue.findings(belief.build, at)
+    if belief.generation:
+        ended = catalogue.end_of_support(belief.generation, at)
+        return (ended,) if ended else ()
+    return ()
+
+
+def _precision_note(belief: Belief) -> tuple[str, ...]:
+    if belief.product not in ("exchange", "exchange-edge"):
+        return ()
+    reached = belief.build.precision if belief.build else "product"
+    why = {
+        "su": "the exact build was shown in clear",
+        "cu": "a cumulative update was shown; the security update on it was not",
+        "generation": "handshake metadata bounds the generation; it carries no build",
+        "product": "handshake metadata shows the product; it carries no build",
+    }
+    return (f"precision {reached}: {why[reached]}",)
