@@ -1,0 +1,113 @@
+"""What is worth looking at: the rules that the generated filter and the decoder in Python share.
+
+A frame is admitted for one of four reasons: it is the SYN-ACK of a mail or web server; its payload begins as a
+server's greeting, reply, response head or TLS handshake does; it is a ClientHello; it is a DNS answer about mail.
+On the ports of SMTP a server's every payload is admitted but encrypted records, because a certificate after STARTTLS
+continues in segments that begin like nothing in particular.
+"""
+
+from __future__ import annotations
+
+# The ports whose SYN-ACK tells of the stack below a mail or web server.
+SERVICE_PORTS = (25, 80, 110, 143, 443, 465, 587, 993, 995, 2525)
+# 2525 is the transport service behind Exchange's own front end; facing the edge it is a sign by itself.
+SMTP_PORTS = (25, 587, 2525)
+DNS_PORT = 53
+
+# The first four bytes of a server's payload.
+WORDS = (b"* OK", b"* PR", b"* CA", b"+ Tl", b"HTTP")
+POP3_OK = b"+OK"
+# Three digits, then a space or a hyphen (RFC 5321 4.2): mask and value of the four bytes as a number.
+REPLY_MASK, REPLY = 0xF8F0F0F2, 0x30303020
+# A TLS record of type 22 and version 3.0 to 3.7, then the handshake's type.
+HANDSHAKE, TLS_MAJOR = 0x16, 0x03
+CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11
+APPLICATION_DATA = 0x17
+
+AUTODISCOVER = (b"autodiscover", b"_autodiscover")
+MAX_LABELS = 10  # of a DNS name that is walked to find out whether MX was asked
+MX = 15
+
+# Sides, as small numbers: who sent the frame that was admitted.
+SYN_ACK, SERVER, CLIENT, DNS = 1, 2, 3, 4
+
+
+def payload_side(payload: bytes, size: int, source_port: int) -> int:
+    """SERVER or CLIENT for a TCP payload that is admitted, 0 for one that is not.
+
+    ``size`` is its length on the wire; of a frame that was cut, ``payload`` may hold less.
+    """
+    if len(payload) < min(size, 4) or not payload:
+        return 0
+    first = payload[0]
+    if size >= 4:
+        if first == HANDSHAKE and size >= 6 and payload[1] == TLS_MAJOR and payload[2] <= 7:
+            if len(payload) < 6:
+                return 0
+            if payload[5] == CLIENT_HELLO:
+                return CLIENT
+            if payload[5] in (SERVER_HELLO, CERTIFICATE):
+                return SERVER
+        elif payload[:4] in WORDS or payload[:3] == POP3_OK:
+            return SERVER
+        elif int.from_bytes(payload[:4], "big") & REPLY_MASK == REPLY:
+            return SERVER
+    return SERVER if source_port in SMTP_PORTS and first != APPLICATION_DATA else 0
+
+
+def dns_wanted(message: bytes) -> bool:
+    """Whether a DNS message answers a question for autodiscover names or for mail exchangers (RFC 1035 4.1)."""
+    if len(message) < 13 or not message[2] & 0x80 or message[4:6] == b"\0\0" or message[6:8] == b"\0\0":
+        return False
+    first = message[13 : 13 + message[12]]
+    if message[12] in (12, 13) and len(first) == message[12] and _lower(first) in AUTODISCOVER:
+        return True
+    at = 12
+    for _ in range(MAX_LABELS):
+        if at >= len(message) or message[at] > 63:
+            return False
+        if message[at] == 0:
+            return message[at + 1 : at + 3] == MX.to_bytes(2, "big")
+        at += message[at] + 1
+    return False
+
+
+def _lower(label: bytes) -> bytes:
+    # As the filter does it: 0x20 set in every byte, which is lower case for letters; `_` has to be put back.
+    lowered = bytes(b | 0x20 for b in label)
+    return b"_" + lowered[1:] if lowered[:1] == b"\x7f" else lowered
+
+
+class Prefixes:
+    """Customer address space: which server addresses to look at. Empty means all."""
+
+    def __init__(self, cidrs: tuple[str, ...] = ()) -> None:
+        """Raises InputError for text that is not a prefix."""
+        self.networks: tuple[tuple[bytes, int], ...] = tuple(map(_network, cidrs))
+        self._by_size: dict[int, list[tuple[int, set[int]]]] = {4: [], 16: []}
+        for size, groups in self._by_size.items():
+            for length in sorted({n for a, n in self.networks if len(a) == size}):
+                shift = size * 8 - length
+                mine = {int.from_bytes(a, "big") >> shift for a, n in self.networks if len(a) == size and n == length}
+                groups.append((shift, mine))
+
+    def __bool__(self) -> bool:
+        return bool(self.networks)
+
+    def __contains__(self, address: bytes) -> bool:
+        if not self.networks:
+            return True
+        number = int.from_bytes(address, "big")
+        return any(number >> shift in mine for shift, mine in self._by_size[len(address)])
+
+
+def _network(cidr: str) -> tuple[bytes, int]:
+    from ipaddress import ip_network
+
+    from agent.errors import InputError
+
+    try:
+        network = ip_network(cidr)
+    except ValueError as error:
+        raise InputError(f"prefix {cidr!r}: {error}; write it like 192.0.2.0/24 or 2001:db8::/32") from None
+    return network.network_address.packed, network.prefixlen

@@ -1,0 +1,202 @@
+"""The first bytes of each side of each flow, in order, into a dissector; bounded in every direction.
+
+Theory of operation. Each direction of a flow is a stream of its own (routing is asymmetric, so the other one may
+never be seen). A stream begins at the SYN-ACK's number where that was seen, and otherwise at the first segment that
+begins like a protocol. What is ahead of its turn is held, what is behind is dropped or trimmed, and a stream that
+nothing more can be learnt from stays in the table, without its dissector, so that its further segments cost one
+look-up. The filter lets only some segments through, so a gap is the normal end of a stream, not a fault.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.errors import Malformed
+
+if TYPE_CHECKING:
+    from collectors.dissectors import Dissector, Fact
+
+MAX_BYTES = 16_384  # per direction: a ServerHello and a long chain, or a greeting and every capability
+MAX_HELD = 32  # segments ahead of their turn
+MAX_STREAMS = 16_384
+MAX_AGE = 300.0  # seconds from a stream's first segment; a person at a terminal may greet slowly
+MAX_STARTS = 8  # response heads of one HTTP connection
+_HALF, _MASK = 0x80000000, 0xFFFFFFFF
+
+
+class Stream:
+    """One direction of one flow. ``next`` is the sequence number that is awaited; ``taken`` counts bytes."""
+
+    __slots__ = ("dissector", "done", "held", "next", "server", "since", "starts", "taken", "told")
+
+    def __init__(self, following: int, since: float, server: bytes) -> None:
+        self.next = following
+        self.since = since
+        self.server = server
+        self.dissector: Dissector | None = None
+        self.held: dict[int, tuple[bytes, int]] = {}
+        self.taken = 0
+        self.starts = 0
+        self.done = False
+        self.told = False
+
+
+class Reassembly:
+    """The table of streams. A key is the addresses and ports of a segment as they stand in its headers."""
+
+    def __init__(self, max_streams: int = MAX_STREAMS, max_age: float = MAX_AGE) -> None:
+        self._streams: dict[bytes, Stream | int] = {}
+        self._max = max_streams
+        self._age = max_age
+        self.counts = {
+            "streams": 0, "streams_evicted_full": 0, "streams_evicted_age": 0, "segments_held": 0,
+            "segments_repeated": 0, "segments_cut": 0, "streams_with_gap": 0, "streams_at_limit": 0,
+        }  # fmt: skip
+        self.malformed: dict[str, int] = {}
+        self._left: list[Stream] = []
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def anchor(self, key: bytes, sequence: int) -> None:
+        """The server's side of a flow will begin after this sequence number (that of its SYN-ACK)."""
+        if key not in self._streams:
+            self._make_room()
+        self._streams[key] = sequence + 1 & _MASK
+
+    def stream(self, key: bytes, sequence: int, now: float, server: bytes) -> Stream:
+        """The stream that a segment belongs to, opened if need be."""
+        known = self._streams.get(key)
+        if isinstance(known, Stream):
+            return known
+        if known is None:
+            self._make_room()
+        stream = Stream(sequence if known is None else known, now, server)
+        self._streams[key] = stream
+        self.counts["streams"] += 1
+        return stream
+
+    def restart(self, stream: Stream, sequence: int) -> bool:
+        """Begin anew at a segment that begins like a protocol; False where that was done often enough."""
+        if stream.starts >= MAX_STARTS:
+            return False
+        stream.next, stream.done, stream.dissector, stream.taken = sequence, False, None, 0
+        stream.held.clear()
+        return True
+
+    def take(self, stream: Stream, sequence: int, payload: bytes, size: int) -> list[Fact]:
+        """The facts that a segment completes. ``size`` is its length on the wire; the stream has a dissector."""
+        ahead = sequence - stream.next & _MASK
+        if ahead >= _HALF:
+            overlap = _MASK + 1 - ahead
+            if overlap >= size:
+                self.counts["segments_repeated"] += 1
+                return []
+            payload, size, ahead = payload[overlap:], size - overlap, 0
+        if ahead:
+            return self._hold(stream, sequence, payload, size, ahead)
+        facts = self._deliver(stream, payload, size)
+        while stream.held and not stream.done:
+            waiting = stream.held.pop(stream.next, None) or self._overlapping(stream)
+            if waiting is None:
+                break
+            facts += self._deliver(stream, *waiting)
+        return facts
+
+    def _hold(self, stream: Stream, sequence: int, payload: bytes, size: int, ahead: int) -> list[Fact]:
+        if ahead > MAX_BYTES or len(stream.held) >= MAX_HELD:
+            self.counts["streams_with_gap"] += 1
+            return self.finish(stream)
+        stream.held[sequence] = (payload, size)
+        self.counts["segments_held"] += 1
+        return []
+
+    def _overlapping(self, stream: Stream) -> tuple[bytes, int] | None:
+        """A held segment that begins before the awaited number and reaches beyond it, without what is known."""
+        for sequence, (payload, size) in list(stream.held.items()):
+            behind = stream.next - sequence & _MASK
+            if behind < _HALF:
+                del stream.held[sequence]
+                if behind < size:
+                    return payload[behind:], size - behind
+        return None
+
+    def _deliver(self, stream: Stream, payload: bytes, size: int) -> list[Fact]:
+        dissector = stream.dissector
+        if dissector is None:
+            return []
+        room = MAX_BYTES - stream.taken
+        facts = self._feed(stream, dissector, payload[:room])
+        stream.next = stream.next + size & _MASK
+        stream.taken += size
+        if stream.done:
+            return facts
+        if len(payload) < size:
+            self.counts["segments_cut"] += 1
+        elif stream.taken >= MAX_BYTES:
+            self.counts["streams_at_limit"] += 1
+        else:
+            return facts
+        return facts + self.finish(stream)
+
+    def _feed(self, stream: Stream, dissector: Dissector, payload: bytes) -> list[Fact]:
+        try:
+            facts = dissector.feed(payload)
+        except Malformed:
+            self.malformed[dissector.collector] = self.malformed.get(dissector.collector, 0) + 1
+            self._close(stream)
+            return []
+        if dissector.done:
+            self._close(stream)
+        return facts
+
+    def finish(self, stream: Stream) -> list[Fact]:
+        """No more of this stream will come: what its unfinished rest still tells."""
+        dissector = stream.dissector
+        self._close(stream)
+        if dissector is None:
+            return []
+        try:
+            return dissector.end()
+        except Malformed:
+            self.malformed[dissector.collector] = self.malformed.get(dissector.collector, 0) + 1
+            return []
+
+    def _close(self, stream: Stream) -> None:
+        stream.dissector = None
+        stream.done = True
+        stream.held.clear()
+
+    def _make_room(self) -> None:
+        if len(self._streams) >= self._max:
+            oldest = self._streams.pop(next(iter(self._streams)))
+            self.counts["streams_evicted_full"] += 1
+            if isinstance(oldest, Stream) and not oldest.done:
+                self._left.append(oldest)
+
+    def leavers(self, now: float) -> list[Stream]:
+        """The unfinished streams that had to go, for lack of room or of age, since this was last asked."""
+        while self._streams:
+            key = next(iter(self._streams))
+            oldest = self._streams[key]
+            if isinstance(oldest, int):
+                # An anchor has no time of its own; it goes when what came before it goes, or for lack of room.
+                if len(self._streams) < self._max // 2:
+                    break
+                del self._streams[key]
+                continue
+            if now - oldest.since < self._age:
+                break
+            del self._streams[key]
+            self.counts["streams_evicted_age"] += not oldest.done
+            if not oldest.done:
+                self._left.append(oldest)
+        left, self._left = self._left, []
+        return left
+
+    def drain(self) -> list[Stream]:
+        """Empty the table: every stream that had not said all."""
+        left = self._left + [s for s in self._streams.values() if isinstance(s, Stream) and not s.done]
+        self._streams.clear()
+        self._left = []
+        return left
