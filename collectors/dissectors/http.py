@@ -1,0 +1,199 @@
+"""Heads of HTTP/1.x responses (RFC 9112): status, and the headers that name the server. No body is ever read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import ClassVar
+
+from agent.errors import Malformed
+from collectors.dissectors import Fact, ntlm
+from collectors.dissectors.lines import LineDissector, text
+from collectors.dissectors.scrub import scrub
+
+# A reader gives what may be told of a header's value, or "" for nothing.
+Reader = Callable[[str], str]
+
+
+def _whole(pattern: str) -> Reader:
+    """The value if all of it has this form: a build such as 14.3.123.4 looks like an address to ``scrub``."""
+    match = re.compile(pattern).fullmatch
+    return lambda value: value if match(value) else ""
+
+
+def _name(value: str) -> str:
+    return scrub(value) if _NAME.fullmatch(value) else ""
+
+
+def _failure(value: str) -> str:
+    """``FrontEnd`` of ``FrontEnd;401;VW5hdXRob3JpemVk;;;;``: the part of Exchange that refused."""
+    part = value.partition(";")[0]
+    return part if part.isascii() and part.isalpha() else ""
+
+
+def _location(value: str) -> str:
+    """Scheme, host, port and path: a query names users and pages, user information and segments with an @ name users.
+
+    An encoded query mark counts as one, an encoded @ too (RFC 3986 2.1).
+    """
+    target = _QUERY.split(value, maxsplit=1)[0]
+    site = _SITE.match(target)
+    path = target[site.end() :] if site else target
+    place = f"{site[1]}{_AT.split(site[2])[-1]}" if site else ""
+    return scrub(place + "/".join(part for part in path.split("/") if not _AT.search(part)))
+
+
+def _cookie(value: str) -> str:
+    """The cookie's name, if Exchange sets it; any other may be anybody's."""
+    return _COOKIES.get(value.partition("=")[0].strip().lower(), "")
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_SITE = re.compile(r"((?:https?:)?//)([^/]*)", re.IGNORECASE)
+_QUERY = re.compile(r"[?#;\\]|%3[bfBF]|%23")
+_AT = re.compile(r"@|%40")
+_COOKIES = {
+    name.lower(): name
+    for name in (
+        "X-BackEndCookie", "X-OWA-CANARY", "ClientId", "OutlookSession", "PBack", "exchangecookie", "UC", "UserContext",
+        "cadata", "cadataTTL", "cadataKey", "cadataIV", "cadataSig",
+    )
+}  # fmt: skip
+
+# The headers that are told, and how each is read. Sources: MS-OXPROTO, MS-ASHTTP, msxfaq.de on the headers of Exchange
+# on premises and Online. WWW-Authenticate is read by _authenticate; Server has an observation of its own.
+HEADERS: tuple[tuple[str, Reader], ...] = (
+    ("X-OWA-Version", _whole(r"\d{1,5}(?:\.\d{1,5}){1,3}")),
+    ("X-AspNet-Version", _whole(r"\d{1,5}(?:\.\d{1,5}){1,3}")),
+    ("MS-Server-ActiveSync", _whole(r"\d{1,5}(?:\.\d{1,5}){1,3}")),
+    ("MS-ASProtocolVersions", _whole(r"[\d., ]{1,200}")),
+    ("X-ServerApplication", _whole(r"[A-Za-z]{1,32}/\d{1,5}(?:\.\d{1,5}){1,3}")),
+    ("X-BackEndHttpStatus", _whole(r"[\d, ]{1,32}")),
+    ("X-FEServer", _name),
+    ("X-BEServer", _name),
+    ("X-CalculatedBETarget", _name),
+    ("X-CalculatedFETarget", _name),
+    ("X-DiagInfo", _name),
+    ("X-FEProxyInfo", _name),
+    ("X-FirstHopCafeEFZ", _name),
+    ("X-RUM-Validated", _name),
+    ("X-RUM-NotUpdateQueriedPath", _name),
+    ("X-RUM-NotUpdateQueriedDbCopy", _name),
+    ("X-FailureContext", _failure),
+    ("X-Powered-By", scrub),
+    ("X-SOAP-Enabled", scrub),
+    ("X-WSSecurity-Enabled", scrub),
+    ("X-WSSecurity-For", scrub),
+    ("X-OAuth-Enabled", scrub),
+    ("Set-Cookie", _cookie),
+    ("Location", _location),
+    ("Via", scrub),
+    ("request-id", lambda value: "present"),
+)
+_READERS = {name.lower().encode(): read for name, read in HEADERS}
+_WANTED = frozenset(_READERS) | {b"server", b"www-authenticate"}
+
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |$)")
+# RFC 9110 11.6.1, read word by word: a scheme, a parameter with its value, or a token.
+_CHALLENGE = re.compile(r'([A-Za-z0-9._~+/-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=]+))|(=*))')
+_SCHEMES = {s.lower(): s for s in ("Basic", "Bearer", "Digest", "Kerberos", "Negotiate", "NTLM", "Nego2", "PKU2U")}
+_CLIENT = re.compile(r"[0-9A-Fa-f-]{36}")
+
+
+class HttpServer(LineDissector):
+    """Reads one final response head; interim ones (100, 103) before it are passed over."""
+
+    collector: ClassVar[str] = "http"
+    # Policies and Kerberos tokens make long header lines; nginx and Apache httpd stop at 8 KiB by default.
+    max_line: ClassVar[int] = 8192
+    turns_to_tls: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head = False  # a status line went by
+        self._interim = False
+        self._header = b""  # the last wanted one, until it is sure that no folded line follows
+
+    def _line(self, line: bytes, facts: list[Fact]) -> None:
+        if not self._head:
+            self._status(line, facts)
+        elif line[:1] in (b" ", b"\t"):
+            self._fold(line)
+        else:
+            self._flush(facts)
+            if not line:
+                self.done, self._head = not self._interim, False
+            else:
+                self._start(line)
+
+    def _last(self, rest: bytes, facts: list[Fact]) -> None:
+        """Half a line tells nothing, not even of the header before it if it may be a fold of that."""
+        if rest[:1] not in (b" ", b"\t"):
+            self._flush(facts)
+
+    def _status(self, line: bytes, facts: list[Fact]) -> None:
+        match = _STATUS.match(line)
+        if not match:
+            raise Malformed("not an HTTP/1.x status line")
+        self._head = True
+        # 101 is the last head there is: what follows it is another protocol (RFC 9110 15.2.2).
+        self._interim = match[1][:1] == b"1" and match[1] != b"101"
+        if not self._interim:
+            facts.append(("http.status", match[1].decode()))
+
+    def _start(self, line: bytes) -> None:
+        name, colon, _ = line.partition(b":")
+        if not colon:
+            raise Malformed("an HTTP header without a colon")
+        if name.lower() in _WANTED and not self._interim:
+            self._keep(len(line))
+            self._header = line
+
+    def _fold(self, line: bytes) -> None:
+        if self._header:
+            self._keep(len(line))
+            self._header += b" " + line.strip()
+
+    def _flush(self, facts: list[Fact]) -> None:
+        if self._header:
+            header, self._header, self._kept = self._header, b"", 0
+            name, _, value = header.partition(b":")
+            _tell(name, text(value).strip(), facts)
+
+
+def _tell(name: bytes, value: str, facts: list[Fact]) -> None:
+    folded = name.lower()
+    if folded == b"server":
+        facts.append(("http.server", scrub(value)))
+    elif folded == b"www-authenticate":
+        facts += _authenticate(name.decode(), value)
+    else:
+        told = _READERS[folded](value)
+        if told:
+            facts.append(("http.header", f"{name.decode()}: {told}"))
+
+
+def _authenticate(name: str, value: str) -> list[Fact]:
+    """One fact for each challenge: its scheme, with its realm or client id. Tokens and nonces are dropped."""
+    facts: list[Fact] = []
+    scheme, told = "", False
+    for match in _CHALLENGE.finditer(value):
+        word = match[1]
+        if match[4] is not None:
+            if word.startswith(ntlm.CHALLENGE.decode()):
+                windows = ntlm.challenge((word + match[4]).encode())
+                facts += [("ntlm.version", windows)] if windows else []
+            elif word.lower() in _SCHEMES:
+                scheme, told = _SCHEMES[word.lower()], False
+                facts.append(("http.header", f"{name}: {scheme}"))
+        elif scheme and not told:
+            said = _parameter(word.lower(), match[2] if match[2] is not None else match[3])
+            if said:
+                facts[-1], told = ("http.header", f"{name}: {scheme} {said}"), True
+    return facts
+
+
+def _parameter(name: str, value: str) -> str:
+    if name == "client_id" and _CLIENT.fullmatch(value):
+        return f'client_id="{value}"'
+    return f'realm="{scrub(value)}"' if name == "realm" else ""
