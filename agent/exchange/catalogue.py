@@ -91,7 +91,7 @@ class Catalogue:
 
     def newest(self, of: Build | Generation) -> Known | None:
         """The newest known build on a build's branch, or of a whole generation."""
-        low, high = self.span_of(of) if isinstance(of, str) else span(_line(of))
+        low, high = self.span_of(of) if isinstance(of, str) else span(line_of(of))
         found = self._within(low, high)
         return found[-1] if found else None
 
@@ -101,12 +101,12 @@ class Catalogue:
         None below the first and above the last known build of the branch: neither stands for anything known.
         """
         at = bisect_right(self._numbers, build) - 1
-        if at < 0 or _line(self._numbers[at]) != _line(build):
+        if at < 0 or line_of(self._numbers[at]) != line_of(build):
             return None
         found = self.builds[at]
         if found.build == build:
             return found if found.alias_of is None else self._original(found)
-        return found._replace(exact=False) if not self._newer(build) else None
+        return found._replace(exact=False) if not self.newer(build) else None
 
     def _original(self, alias: Known) -> Known:
         assert alias.alias_of is not None
@@ -152,14 +152,14 @@ class Catalogue:
         if known and known.build == build and known.alias_of:
             build = known.alias_of
         return Standing(
-            build, generation, self.lifecycles[generation], known is None or known.cumulative, self._newer(build)
+            build, generation, self.lifecycles[generation], known is None or known.cumulative, self.newer(build)
         )
 
     def _floor(self, build: Build) -> Known | None:
         at = bisect_right(self._numbers, build) - 1
-        return self.builds[at] if at >= 0 and _line(self._numbers[at]) == _line(build) else None
+        return self.builds[at] if at >= 0 and line_of(self._numbers[at]) == line_of(build) else None
 
-    def _newer(self, build: Build) -> bool:
+    def newer(self, build: Build) -> bool:
         """Above every known build of its branch or, on a branch that is not known, of its generation."""
         generation = generation_of(build)
         newest = self.newest(build) or (self.newest(generation) if generation else None)
@@ -175,7 +175,7 @@ class Catalogue:
 
     def _status(self, build: Build, at: date) -> Support:
         support = self._support(build, at)
-        if not self._newer(build):
+        if not self.newer(build):
             return support
         # Where updates had ended before the table was made, an unknown number says nothing against the calendar.
         return "newer_than_table" if self._current(build) or support == "supported" else support
@@ -199,7 +199,7 @@ class Catalogue:
 
     def _in_programme(self, build: Build) -> bool:
         first = self._extended.get(build.branch)
-        return build >= first if first else self._current(build) and self._newer(build)
+        return build >= first if first else self._current(build) and self.newer(build)
 
     def end_of_support(self, generation: Generation, at: date) -> Finding | None:
         """What the calendar says of a whole generation; ``possible`` while some of its servers get extended updates."""
@@ -219,7 +219,7 @@ class Catalogue:
         return Finding(None, END_OF_SUPPORT, status.get(frozenset(support), "unknown"))
 
 
-def _line(build: Build) -> tuple[int, ...]:
+def line_of(build: Build) -> tuple[int, ...]:
     """What a build's updates follow one another on: the branch; up to 2010 the service pack, whose third part moves."""
     return build[:3] if build.major >= 15 else build[:2]
 
@@ -237,5 +237,6 @@ def catalogue() -> Catalogue:
     builds = [known_of(row) for row in table["builds"] if row.get("mapped", True)]
     numbers = sorted(k.build for k in builds)
     lifecycles = {g: lifecycle_of(row) for t in (older, table) for g, row in t["generations"].items()}
+    told = [flaw_of(row, numbers, flaws["configurations"]) for row in flaws["cves"]]
     reach = Reach(table["data_reaches"], flaws["data_reaches"], flaws["kev_reaches"], table["reaches_update"])
-    return Catalogue(builds, [flaw_of(row, numbers) for row in flaws["cves"]], lifecycles, reach)
+    return Catalogue(builds, told, lifecycles, reach)

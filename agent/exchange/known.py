@@ -38,7 +38,10 @@ class Fix(NamedTuple):
 
 
 class Flaw(NamedTuple):
-    """One CVE. ``fixes`` and ``settings`` (builds from which a protecting setting exists) are ascending."""
+    """One CVE. ``fixes`` and ``settings`` (builds from which a protecting setting exists) are ascending.
+
+    ``config`` says in words what has to be set beside the build; ``override`` how a fix can be switched off again.
+    """
 
     cve: str
     name: str
@@ -111,8 +114,11 @@ def lifecycle_of(row: dict[str, Any]) -> Lifecycle:
     )
 
 
-def flaw_of(row: dict[str, Any], builds: list[Build]) -> Flaw:
-    """``builds`` are all known ones, ascending: undecided is what lies between an upper bound and the one before it."""
+def flaw_of(row: dict[str, Any], builds: list[Build], settings: dict[str, str]) -> Flaw:
+    """``builds`` are all known ones, ascending: undecided is what lies between an upper bound and the one before it.
+
+    ``settings`` are the words for each key of ``config``.
+    """
     unsure = row.get("upper_bound", ())
     fixes = []
     for text in row["fixed_in"]:
@@ -130,7 +136,7 @@ def flaw_of(row: dict[str, Any], builds: list[Build]) -> Flaw:
         row.get("fixed_by"),
         _by_generation(fixes),
         _by_generation([Fix(build_of(text)) for text in row.get("config_available_from", ())]),
-        row.get("config"),
+        settings[row["config"]] if "config" in row else None,
         row.get("override"),
         row.get("mitigation"),
     )
