@@ -25,15 +25,19 @@ _HALF, _MASK = 0x80000000, 0xFFFFFFFF
 
 
 class Stream:
-    """One direction of one flow. ``next`` is the sequence number that is awaited; ``taken`` counts bytes."""
+    """One direction of one flow. ``next`` is the sequence number that is awaited; ``taken`` counts bytes; ``first`` is
+    the byte it began with, by which its dissector was chosen; ``told`` whether it told anything new.
+    """
 
-    __slots__ = ("dissector", "done", "held", "next", "server", "since", "starts", "taken", "told")
+    __slots__ = ("collector", "dissector", "done", "first", "held", "next", "server", "since", "starts", "taken", "told")
 
     def __init__(self, following: int, since: float, server: bytes) -> None:
         self.next = following
         self.since = since
         self.server = server
         self.dissector: Dissector | None = None
+        self.collector = ""
+        self.first = b""
         self.held: dict[int, tuple[bytes, int]] = {}
         self.taken = 0
         self.starts = 0
@@ -45,7 +49,8 @@ class Reassembly:
     """The table of streams. A key is the addresses and ports of a segment as they stand in its headers."""
 
     def __init__(self, max_streams: int = MAX_STREAMS, max_age: float = MAX_AGE) -> None:
-        self._streams: dict[bytes, Stream | int] = {}
+        self._streams: dict[bytes, Stream] = {}
+        self._anchors: dict[bytes, int] = {}
         self._max = max_streams
         self._age = max_age
         self.counts = {
@@ -60,20 +65,18 @@ class Reassembly:
 
     def anchor(self, key: bytes, sequence: int) -> None:
         """The server's side of a flow will begin after this sequence number (that of its SYN-ACK)."""
-        if key not in self._streams:
-            self._make_room()
-        self._streams[key] = sequence + 1 & _MASK
+        if len(self._anchors) >= self._max:
+            del self._anchors[next(iter(self._anchors))]
+        self._anchors[key] = sequence + 1 & _MASK
 
     def stream(self, key: bytes, sequence: int, now: float, server: bytes) -> Stream:
         """The stream that a segment belongs to, opened if need be."""
-        known = self._streams.get(key)
-        if isinstance(known, Stream):
-            return known
-        if known is None:
-            self._make_room()
-        stream = Stream(sequence if known is None else known, now, server)
-        self._streams[key] = stream
-        self.counts["streams"] += 1
+        stream = self._streams.get(key)
+        if stream is None:
+            if len(self._streams) >= self._max:
+                self._evict("streams_evicted_full")
+            stream = self._streams[key] = Stream(self._anchors.pop(key, sequence), now, server)
+            self.counts["streams"] += 1
         return stream
 
     def restart(self, stream: Stream, sequence: int) -> bool:
@@ -81,11 +84,24 @@ class Reassembly:
         if stream.starts >= MAX_STARTS:
             return False
         stream.next, stream.done, stream.dissector, stream.taken = sequence, False, None, 0
-        stream.held.clear()
         return True
 
+    def resume(self, stream: Stream) -> tuple[int, bytes, int] | None:
+        """Behind a gap that nothing will fill: the first of the held segments, to begin anew with; None at the end."""
+        if not stream.held:
+            return None
+        sequence = min(stream.held, key=lambda n: n - stream.next & _MASK)
+        payload, size = stream.held.pop(sequence)
+        if not self.restart(stream, sequence):
+            stream.held.clear()
+            return None
+        return sequence, payload, size
+
     def take(self, stream: Stream, sequence: int, payload: bytes, size: int) -> list[Fact]:
-        """The facts that a segment completes. ``size`` is its length on the wire; the stream has a dissector."""
+        """The facts that a segment completes. ``size`` is its length on the wire.
+
+        Where that leaves the stream done with segments held, they stand behind a gap: see ``resume``.
+        """
         ahead = sequence - stream.next & _MASK
         if ahead >= _HALF:
             overlap = _MASK + 1 - ahead
@@ -144,14 +160,16 @@ class Reassembly:
             facts = dissector.feed(payload)
         except Malformed:
             self.malformed[dissector.collector] = self.malformed.get(dissector.collector, 0) + 1
+            stream.held.clear()
             self._close(stream)
             return []
         if dissector.done:
+            stream.held.clear()
             self._close(stream)
         return facts
 
     def finish(self, stream: Stream) -> list[Fact]:
-        """No more of this stream will come: what its unfinished rest still tells."""
+        """Nothing more will come before a gap or the end: what the unfinished rest still tells. ``resume`` goes on."""
         dissector = stream.dissector
         self._close(stream)
         if dissector is None:
@@ -165,38 +183,24 @@ class Reassembly:
     def _close(self, stream: Stream) -> None:
         stream.dissector = None
         stream.done = True
-        stream.held.clear()
 
-    def _make_room(self) -> None:
-        if len(self._streams) >= self._max:
-            oldest = self._streams.pop(next(iter(self._streams)))
-            self.counts["streams_evicted_full"] += 1
-            if isinstance(oldest, Stream) and not oldest.done:
-                self._left.append(oldest)
+    def _evict(self, why: str) -> None:
+        oldest = self._streams.pop(next(iter(self._streams)))
+        if not oldest.done:
+            self.counts[why] += 1
+            self._left.append(oldest)
 
     def leavers(self, now: float) -> list[Stream]:
-        """The unfinished streams that had to go, for lack of room or of age, since this was last asked."""
-        while self._streams:
-            key = next(iter(self._streams))
-            oldest = self._streams[key]
-            if isinstance(oldest, int):
-                # An anchor has no time of its own; it goes when what came before it goes, or for lack of room.
-                if len(self._streams) < self._max // 2:
-                    break
-                del self._streams[key]
-                continue
-            if now - oldest.since < self._age:
-                break
-            del self._streams[key]
-            self.counts["streams_evicted_age"] += not oldest.done
-            if not oldest.done:
-                self._left.append(oldest)
+        """The unfinished streams that had to go, for lack of room or for age, since this was last asked."""
+        while self._streams and now - next(iter(self._streams.values())).since >= self._age:
+            self._evict("streams_evicted_age")
         left, self._left = self._left, []
         return left
 
     def drain(self) -> list[Stream]:
         """Empty the table: every stream that had not said all."""
-        left = self._left + [s for s in self._streams.values() if isinstance(s, Stream) and not s.done]
+        left = self._left + [s for s in self._streams.values() if not s.done]
         self._streams.clear()
+        self._anchors.clear()
         self._left = []
         return left
