@@ -77,6 +77,8 @@ def _sha256(der: bytes) -> str:
 
 def _certificate(der: bytes, told: dict[str, str]) -> None:
     """Adds what is known in the order of RFC 5280 4.1. Raises _CutError where the bytes end too early."""
+    if der and der[0] != _SEQUENCE:
+        raise Malformed("not a certificate")
     at, end = _expect(der, 0, _NO_BOUND, _SEQUENCE)
     if end < len(der):
         raise Malformed("bytes after a certificate")
@@ -136,37 +138,46 @@ def _name(name: bytes) -> str:
     rdns: list[str] = []
     at, end = 0, len(name)
     while at < end and len(rdns) < MAX_ATTRIBUTES:
-        start, at = _expect(name, at, end, _SET)
-        attributes: list[str] = []
-        while start < at and len(attributes) < MAX_ATTRIBUTES:
-            first, start = _expect(name, start, at, _SEQUENCE)
-            text = _attribute(name, first, start)
-            if text:
-                attributes.append(text)
-        if attributes:
-            rdns.append("+".join(attributes))
+        start, stop = _expect(name, at, end, _SET)
+        text = _rdn(name[start:stop])
+        if text:
+            rdns.append(text)
+        at = stop
     rdns.reverse()
     return ",".join(rdns)
 
 
-def _attribute(name: bytes, at: int, end: int) -> str:
+@lru_cache(maxsize=512)
+def _rdn(rdn: bytes) -> str:
+    attributes: list[str] = []
+    at, end = 0, len(rdn)
+    while at < end and len(attributes) < MAX_ATTRIBUTES:
+        start, stop = _expect(rdn, at, end, _SEQUENCE)
+        middle, last = _expect(rdn, start, stop, _OID)
+        tag, first, _ = _element(rdn, last, stop)
+        text = _attribute(rdn[middle:last], tag, rdn[first:stop])
+        if text:
+            attributes.append(text)
+        at = stop
+    return "+".join(attributes)
+
+
+def _attribute(kind: bytes, tag: int, octets: bytes) -> str:
     """``CN=EX01``, or nothing where the value is no text or names a person."""
-    start, stop = _expect(name, at, end, _OID)
-    kind = name[start:stop]
-    tag, first, last = _element(name, stop, end)
     codec = _CODECS.get(tag)
     if codec is None or kind in _PERSONAL:
         return ""
-    value = name[first:last].decode(codec, "replace")[:MAX_TEXT]
+    value = octets.decode(codec, "replace")
     # A mail address can stand in a common name as well; nothing else in a server's name has that sign.
-    return "" if "@" in value else f"{_SHORT.get(kind) or _dotted(kind)}={_escaped(value)}"
+    return "" if "@" in value else f"{_SHORT.get(kind) or _dotted(kind)}={_escaped(value[:MAX_TEXT])}"
 
 
 def _escaped(value: str) -> str:
-    if not value.isprintable():
-        # RFC 4514 2.4 allows any character as the hexadecimal of its octets; a line break would forge a line.
-        return "".join(_hexadecimal(c) if not c.isprintable() else _ESCAPED.sub(r"\\\g<0>", c) for c in value)
-    return _ESCAPED.sub(r"\\\g<0>", value)
+    text = _ESCAPED.sub(r"\\\g<0>", value)
+    if text.isprintable():
+        return text
+    # RFC 4514 2.4 allows any character as the hexadecimal of its octets; a line break would forge a line.
+    return "".join(c if c.isprintable() else _hexadecimal(c) for c in text)
 
 
 def _hexadecimal(character: str) -> str:

@@ -118,7 +118,8 @@ def _record(message: bytes, owner: str, kind: int, start: int, end: int) -> _Rec
         return None
     # RFC 1035 3.3.9: a preference before the name; RFC 2782: priority, weight and port before it.
     before = {_CNAME: 0, _MX: 2, _SRV: 6}[kind]
-    target, stop = _name(message, start + before)
+    # A name that has no room in its record is not looked for in the next one, or behind the message.
+    target, stop = _name(message, start + before) if start + before < end else (None, 0)
     if stop != end:
         raise Malformed("a DNS record whose name and length contradict each other")
     port = message[start + 4] << 8 | message[start + 5] if kind == _SRV else 0
