@@ -105,7 +105,7 @@ class HttpServer(LineDissector):
 
     collector: ClassVar[str] = "http"
     # Policies and Kerberos tokens make long header lines; nginx and Apache httpd stop at 8 KiB by default.
-    max_line: ClassVar[int] = 8192
+    max_line: ClassVar[int] = 8000
     turns_to_tls: ClassVar[bool] = False
 
     def __init__(self) -> None:

@@ -9,9 +9,10 @@ from agent.errors import Malformed
 from collectors.dissectors import Dissector, Fact
 
 MAX_LINE = 2048  # octets; four times what RFC 5321 4.5.3.1.5 allows a reply line
-MAX_KEPT = 8192  # octets of the finished lines of an unfinished reply
+MAX_KEPT = 8192  # octets of the finished lines of an unfinished reply, with what Python adds to each
 BUDGET = 65536  # octets of one stream; what tells a server stands in the first few thousand
 
+_OVERHEAD = 56  # octets that CPython needs for a short string beside its text, and for the list's reference to it
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TLS_HANDSHAKE = 0x16  # RFC 8446 5.1: ContentType, then the major version, which is 3 in every version
 _TLS_MAJOR = 3
@@ -40,7 +41,7 @@ class LineDissector:
     def __init__(self) -> None:
         self.done = False
         self._rest = b""  # the unfinished line
-        self._kept = 0  # octets of finished lines that the subclass keeps
+        self._kept = 0  # octets of finished lines that the subclass keeps, counted by _keep
         self._fed = 0
         self._fault: Malformed | None = None
         self._inner: Dissector | None = None
@@ -134,8 +135,8 @@ class LineDissector:
         self.done = self._inner.done
 
     def _keep(self, size: int) -> None:
-        """Counts ``size`` more octets as kept; a reply that has too many is nobody's greeting."""
-        self._kept += size
+        """Counts one more line of ``size`` octets as kept; a reply that has too many is nobody's greeting."""
+        self._kept += size + _OVERHEAD
         if self._kept > MAX_KEPT:
             self._kept = 0
             raise Malformed(f"a reply of more than {MAX_KEPT} octets")

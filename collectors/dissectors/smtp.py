@@ -34,8 +34,8 @@ _REPLIES = {code: tuple((r.lower().encode(), r) for r in REPLIES if r[:3] == cod
 # The IIS SMTP service goes on so, with the recipient ("Unable to relay for <address>"); Exchange does not.
 _IIS_GOES_ON = b" for"
 
-# IANA "SMTP Service Extensions", the private ones of Exchange (MS-SMTPNTLM, MS-OXSMTP's XEXCH50, Microsoft Learn on
-# receive connectors), and those of other servers that are often seen. A 250 reply is an EHLO list if half are here.
+# The IANA registry of SMTP service extensions, the private ones of Exchange (Microsoft Learn on receive connectors, and
+# public session logs), and those of other servers that are often seen. An EHLO list has half its lines from here.
 KEYWORDS = frozenset((
     "8BITMIME", "ATRN", "AUTH", "BDAT", "BINARYMIME", "BURL", "CHECKPOINT", "CHUNKING", "CONNEG", "CONPERM",
     "DELIVERBY", "DSN", "ENHANCEDSTATUSCODES", "ETRN", "EXPN", "FUTURERELEASE", "HELP", "LIMITS", "MT-PRIORITY",
@@ -48,8 +48,8 @@ KEYWORDS = frozenset((
 _EHLO_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=[^\s@<>]*)?(?: +[^\s@<>]+)*")
 # FTP greets with 220 as well (RFC 959 5.4), VMware's authentication daemon too; a host may be *named* ftp.
 _FOREIGN = re.compile(rb"ftpd?\b(?![.-])|filezilla|serv-u|vmware authentication", re.IGNORECASE)
-# RFC 2034 4: no enhanced status code stands in a greeting, so this 220 answers STARTTLS.
-_ENHANCED = re.compile(rb"2\.\d\.\d ")
+# The other 220 answers STARTTLS; RFC 2034 4 allows an enhanced status code in it and none in a greeting.
+_STARTTLS = re.compile(rb"2\.\d\.\d |(?:ready|begin|start).{0,20} tls\b", re.IGNORECASE)
 _QUEUED = re.compile(
     rb"2\.6\.0 .*\[(InternalId=\d+, ?)?Hostname=([A-Za-z0-9._-]{1,255})\][^\[]*Queued mail", re.IGNORECASE
 )
@@ -98,15 +98,15 @@ class SmtpServer(LineDissector):
             # From here on the replies speak of a mail and its recipients.
             return
         if code == b"220":
-            if self._first and not _ENHANCED.match(texts[0]):
-                facts.append(("smtp.greeting", "\n".join(scrub(text(each).strip()) for each in texts)))
+            if self._first and not _STARTTLS.match(texts[0]):
+                greeting = "\n".join(scrub(text(each).strip()) for each in texts).strip()
+                self._once("smtp.greeting", greeting or None, facts)
         elif code == b"250" and len(texts) > 1:
             self._once("smtp.ehlo", ehlo([text(each) for each in texts]), facts)
         elif code == b"214":
             self._once("smtp.help", help_text([text(each) for each in texts]), facts)
         elif code == b"334":
-            windows = ntlm.challenge(texts[0])
-            self._once("ntlm.version", windows, facts)
+            self._once("ntlm.version", ntlm.challenge(texts[0]), facts)
         else:
             self._vocabulary(code, texts[0], facts)
             self._mail = code == b"354"
@@ -149,7 +149,7 @@ def ehlo(lines: list[str]) -> str | None:
 
 def _host_line(line: str) -> str:
     """Name, ``Hello``, ``[]``: the client's name and address follow there, and go."""
-    name, _, rest = line.partition(" ")
+    name, _, rest = line.strip().partition(" ")
     hello, _, after = rest.partition(" ")
     if hello.rstrip(",").lower() != "hello":
         return name
