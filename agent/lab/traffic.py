@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agent.lab import encapsulation
@@ -66,6 +66,9 @@ class Path:
     fragment: int = 0
 
 
+PLAIN = Path()
+
+
 class Frame(NamedTuple):
     """One frame: nanoseconds since the epoch, its bytes from the link header on, who sent it, where it was seen."""
 
@@ -87,7 +90,7 @@ class Conversation:
     refused: bool = False
 
 
-def frames(said: Conversation, path: Path = Path(), start: int = EPOCH_NS) -> list[Frame]:
+def frames(said: Conversation, path: Path = PLAIN, start: int = EPOCH_NS) -> list[Frame]:
     """The frames of one connection as a router sees them, a millisecond apart."""
     packets = [(side, piece) for side, packet in _packets(said, path) for piece in _fragments(packet, path.fragment)]
     return [
@@ -96,7 +99,7 @@ def frames(said: Conversation, path: Path = Path(), start: int = EPOCH_NS) -> li
     ]
 
 
-def datagram(server: str, client: str, payload: bytes, path: Path = Path(), start: int = EPOCH_NS) -> list[Frame]:
+def datagram(server: str, client: str, payload: bytes, path: Path = PLAIN, start: int = EPOCH_NS) -> list[Frame]:
     """One UDP datagram from a server's port 53 to a client: a DNS answer."""
     from scapy.layers.inet import UDP
     from scapy.packet import Raw
@@ -205,8 +208,3 @@ def on_interface(seen: Iterable[Frame], interface: int) -> list[Frame]:
 def mixed(*conversations: Iterable[Frame]) -> list[Frame]:
     """Several conversations on one line, in the order of their clocks."""
     return sorted((frame for seen in conversations for frame in seen), key=lambda frame: frame.time)
-
-
-def seen_by(said: Conversation, client: str) -> Conversation:
-    """The same connection by another client."""
-    return replace(said, client=client)
