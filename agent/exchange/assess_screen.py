@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agent.exchange.known import Flaw, Known
     from agent.model import Finding, Status
 
-_OPEN: tuple[Status, ...] = ("vulnerable", "possible", "fixed_if_configured", "unknown")
+_OPEN: tuple[Status, ...] = ("vulnerable", "possible", "unknown", "fixed_if_configured")
 _COLOURS = {
     "vulnerable": "red", "possible": "yellow", "fixed_if_configured": "cyan", "unknown": "grey", "fixed": "green",
 }  # fmt: skip
@@ -68,7 +68,7 @@ def _head(page: Page) -> Iterator[str]:
     yield f"support   {_support(page)}"
     here = page.tables.newest(page.question.range.low) if found.cu else None
     if here and here != page.newest:
-        yield f"newest    on {here.cu}: {_named(here)}"
+        yield f"newest    on {here.cu}: {here.update}, {here.build} ({_released(here)})"
     if page.newest:
         yield f"newest    of Exchange Server {found.generation}: {_named(page.newest)}"
 
@@ -83,13 +83,13 @@ def _named(known: Known) -> str:
 
 
 def _support(page: Page) -> str:
-    status = "extended security updates only" if page.found.status == "esu" else page.found.status.replace("_", " ")
+    status = "extended security updates" if page.found.status == "esu" else page.found.status.replace("_", " ")
     if page.found.generation is None:
         return status
     life = page.tables.lifecycles[page.found.generation]
     if life.end_of_support == FAR_FUTURE:
         return f"{status} (no end announced)"
-    extended = f", paid extended security updates to {life.extended}" if life.extended else ""
+    extended = f", paid updates to {life.extended}" if life.extended else ""
     return f"{status} (support to {life.end_of_support}{extended})"
 
 
@@ -109,16 +109,27 @@ def _closes(finding: Finding, flaw: Flaw, page: Page) -> str:
         return flaw.fixed_by or ""
     if finding.status in ("possible", "fixed_if_configured") and flaw.config:
         return flaw.config
-    build = page.tables.clamp(page.question.range).low
-    fixes = flaw.fixes.get(page.found.generation, ()) if page.found.generation else ()
-    # The nearest build with the fix is the shortest way. One that this build's number has passed without holding the
-    # fix (it is not cumulative) is no way at all.
-    fix = next((f.build for f in fixes if f.build > build), None)
-    known = page.tables.lookup(fix) if fix else None
-    if known is None:
+    fix = _nearest(flaw, page)
+    if fix is None:
         return flaw.config or "a newer cumulative update"
-    same = known.build.branch == build.branch
-    return f"{known.update} ({fix})" if same else f"{known.cu} {known.update} ({fix})"
+    return f"{fix}; then {flaw.config}" if flaw.config else fix
+
+
+def _nearest(flaw: Flaw, page: Page) -> str | None:
+    """The nearest higher build that has the fix, or can be set so that it is one: the shortest way.
+
+    A build whose number this one has passed without holding the fix (it is not cumulative) is no way at all.
+    """
+    generation, build = page.found.generation, page.tables.clamp(page.question.range).low
+    if generation is None:
+        return None
+    ways = sorted((*flaw.fixes.get(generation, ()), *flaw.settings.get(generation, ())))
+    way = next((w.build for w in ways if w.build > build), None)
+    known = page.tables.lookup(way) if way else None
+    if known is None:
+        return None
+    cu = "" if known.build.branch == build.branch else f"{known.cu} "
+    return f"{cu}{known.update} ({known.build})"
 
 
 def _counts(page: Page) -> Iterator[str]:
@@ -163,6 +174,8 @@ def _about_the_build(page: Page) -> Iterator[str]:
         yield "Only a part of the build is known: what its builds do not agree on is unknown."
     if known and not known.exact:
         yield f"{asked.text} is not in the table; it is taken for the next lower one, {_named(known)}."
+    if asked.range.exact and page.newest and not known and not tables.newer(asked.range.low):
+        yield f"{asked.text} is not in the table, and no lower build of its branch is."
     if known and not known.cumulative:
         yield (
             "A special update of March 2021 for a cumulative update that was out of support: it holds the ProxyLogon"

@@ -28,7 +28,7 @@ END_OF_SUPPORT = "end of support"
 
 # How soon somebody has to look: findings are listed in this order.
 _URGENCY: tuple[Status, ...] = (
-    "vulnerable", "possible", "fixed_if_configured", "unknown", "not_assessed", "fixed", "not_affected",
+    "vulnerable", "possible", "unknown", "fixed_if_configured", "not_assessed", "fixed", "not_affected",
 )  # fmt: skip
 _ONLINE = (15, 20)
 
