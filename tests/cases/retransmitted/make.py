@@ -1,0 +1,9 @@
+from agent.lab import files, servers
+from agent.lab.traffic import Path, retransmitted
+
+INPUT = "input.pcap"
+TRUTH = {"192.0.2.25": "exchange 2016 15.1.2507.39"}
+
+
+def make() -> bytes:
+    return files.pcap(retransmitted(servers.exchange("2016", "192.0.2.25").visited(Path(mss=300))))
