@@ -91,6 +91,7 @@ def test_the_newest_of_a_branch() -> None:
 )  # fmt: skip
 def test_the_product_of_a_number(number: str, product: str) -> None:
     assert TABLES.product_of(build(number)) == product
+    assert (TABLES.generation_of(build(number)) is not None) == (product == "exchange")
 
 
 @pytest.mark.parametrize(
