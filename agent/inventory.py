@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.exchange.assess import assess
+from agent.exchange.assess import EXCHANGE, assess
 
 if TYPE_CHECKING:
     from datetime import date
@@ -27,6 +27,8 @@ class Inventory:
         self._catalogue = catalogue
         self._max = max_servers
         self._servers: dict[str, dict[_Key, Observation]] = {}
+        # Those with a sign of Exchange. No other can come to a verdict, and there are thirty of them to one of these.
+        self._signed: set[str] = set()
         self._assessed: dict[str, tuple[date, Assessment]] = {}
         self.counts = {"observations": 0, "repeats": 0, "surplus": 0, "servers_evicted": 0}
 
@@ -47,15 +49,22 @@ class Inventory:
             self.counts["surplus"] += 1
             return False
         known[key] = observation
+        if address not in self._signed and self._is_sign(observation):
+            self._signed.add(address)
         self.counts["observations"] += 1
         self._assessed.pop(address, None)
         return True
+
+    def _is_sign(self, observation: Observation) -> bool:
+        matches = self._book.match(observation.kind, observation.value)
+        return any(EXCHANGE.intersection(m.claims.products) for m in matches)
 
     def _admit(self, address: str) -> dict[_Key, Observation]:
         if len(self._servers) >= self._max:
             oldest = next(iter(self._servers))
             del self._servers[oldest]
             self._assessed.pop(oldest, None)
+            self._signed.discard(oldest)
             self.counts["servers_evicted"] += 1
         return self._servers.setdefault(address, {})
 
@@ -70,6 +79,8 @@ class Inventory:
             self._assessed[address] = (at, assessment)
         return assessment
 
-    def assessments(self, at: date) -> list[Assessment]:
-        """What is believed of every server, in the order in which they were first seen."""
-        return [a for address in self._servers if (a := self.assessment(address, at))]
+    def assessments(self, at: date, *, every: bool = True) -> list[Assessment]:
+        """What is believed of every server, or only of those that show a sign of Exchange, as they were first seen."""
+        return [
+            a for address in self._servers if every or address in self._signed if (a := self.assessment(address, at))
+        ]

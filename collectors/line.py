@@ -156,13 +156,12 @@ class Line:
             return "not_wanted"
         if server[:-2] not in self.prefixes:
             return "outside_prefixes"
+        who = server + b"s"
+        if not self._sated(who, time):
+            options = data[packet.transport + 20 : packet.transport + (offset >> 2 & 0x3C)]
+            kind, value = tcp.synack(packet.ttl, window, options)
+            self._judge_news(who, time, news=self._say(server, kind, value, time, "tcp"))
         self._reassembly.anchor(packet.addresses + data[packet.transport : packet.transport + 4], sequence)
-        if self._sated(server + b"s", time):
-            return None
-        options = data[packet.transport + 20 : packet.transport + (offset >> 2 & 0x3C)]
-        kind, value = tcp.synack(packet.ttl, window, options)
-        news = self._say(server, kind, value, time, "tcp")
-        self._judge_news(server + b"s", time, news=news)
         return None
 
     def _segment(
@@ -171,27 +170,29 @@ class Line:
     ) -> None:  # fmt: skip
         signed, from_server, acknowledged = what
         reassembly = self._reassembly
-        stream = reassembly.stream(key, sequence, time, server)
-        if stream.done and not (signed and stream.starts and self._restarts(stream, payload, sequence)):
+        stream = reassembly.known(key)
+        if stream is None:
+            if self._sated(server + (payload[:1] if from_server else b"c"), time):
+                self._counts["streams_of_the_sated"] += 1
+                return
+            stream = reassembly.open(key, sequence, time, server)
+        elif stream.done and not (signed and stream.starts and self._restarts(stream, payload, sequence)):
             return
-        if stream.dissector is None and sequence == stream.next and not self._begin(stream, payload, time, from_server):
+        if stream.dissector is None and sequence == stream.next and not self._begin(stream, payload, from_server):
             return
         self._tell(stream, reassembly.take(stream, sequence, payload, size), time)
         if stream.done:
-            self._leave(stream, time)
+            if stream.held:
+                self._leave(stream, time)
         else:
             self._ask_for_more(stream, acknowledged, time)
-        if reassembly.counts["streams"] % SWEEP == 0:
+        if not reassembly.counts["streams"] % SWEEP:
             for leaver in reassembly.leavers(time):
                 self._leave(leaver, time)
 
-    def _begin(self, stream: Stream, payload: bytes, time: float, from_server: bool) -> bool:
-        """Choose the dissector of a stream by how it begins. False where there is none, or no need of one."""
-        stream.first = payload[:1]
-        if self._sated(stream.server + stream.first, time):
-            self._counts["streams_of_the_sated"] += 1
-            stream.done = True
-            return False
+    def _begin(self, stream: Stream, payload: bytes, from_server: bool) -> bool:
+        """Choose the dissector of a stream by how it begins. False where there is none."""
+        stream.first = payload[:1] if from_server else b"c"
         stream.dissector = choose(payload, int.from_bytes(stream.server[-2:], "big"), from_server=from_server)
         if stream.dissector is None:
             stream.done = True
@@ -205,7 +206,7 @@ class Line:
         self._tell(stream, self._reassembly.finish(stream), time)
         while segment := self._reassembly.resume(stream):
             sequence, payload, size = segment
-            if self._begin(stream, payload, time, from_server=True):
+            if self._begin(stream, payload, from_server=True):
                 self._tell(stream, self._reassembly.take(stream, sequence, payload, size), time)
                 self._tell(stream, self._reassembly.finish(stream), time)
 

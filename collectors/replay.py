@@ -73,7 +73,7 @@ def _print(inventory: Inventory, line: Line, options: Namespace) -> None:
     from datetime import datetime, timezone
 
     today = datetime.now(timezone.utc).date()
-    found = [a for a in inventory.assessments(today) if options.all or a.verdict != "none"]
+    found = [a for a in inventory.assessments(today, every=options.all) if options.all or a.verdict != "none"]
     if options.explain:
         sys.stdout.write(_explanation(inventory.assessment(options.explain, today), options.explain))
     elif options.json:

@@ -388,12 +388,14 @@ def _compare_lower(a: Assembler, at: int, text: bytes, otherwise: str) -> None:
 def _verdicts(a: Assembler, prefixes: admit.Prefixes) -> None:
     a.label("syn")
     a.branch(JSET, 0x10, no="refused")
+    a.op(LDB, 19)  # ends the program where the header was not captured whole
     a.op(LDH, 0)
     for port in admit.SERVICE_PORTS:
         a.branch(JEQ, port, yes="syn ack")
     a.label("refused")
     _drop(a)
     a.label("followed")
+    a.op(LDB, 19)
     a.op(RET, SNAP_DATA)
     a.label("syn ack")
     _in_prefixes(a, prefixes, "source of syn ack", 12, 8, SNAP_SYN_ACK)

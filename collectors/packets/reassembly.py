@@ -69,14 +69,15 @@ class Reassembly:
             del self._anchors[next(iter(self._anchors))]
         self._anchors[key] = sequence + 1 & _MASK
 
-    def stream(self, key: bytes, sequence: int, now: float, server: bytes) -> Stream:
-        """The stream that a segment belongs to, opened if need be."""
-        stream = self._streams.get(key)
-        if stream is None:
-            if len(self._streams) >= self._max:
-                self._evict("streams_evicted_full")
-            stream = self._streams[key] = Stream(self._anchors.pop(key, sequence), now, server)
-            self.counts["streams"] += 1
+    def known(self, key: bytes) -> Stream | None:
+        return self._streams.get(key)
+
+    def open(self, key: bytes, sequence: int, now: float, server: bytes) -> Stream:
+        """A new stream that begins with this segment, or before it if the SYN-ACK was seen."""
+        if len(self._streams) >= self._max:
+            self._evict("streams_evicted_full")
+        stream = self._streams[key] = Stream(self._anchors.pop(key, sequence), now, server)
+        self.counts["streams"] += 1
         return stream
 
     def restart(self, stream: Stream, sequence: int) -> bool:
