@@ -77,41 +77,54 @@ class _Direction:
     """What both directions share: collects ``_need`` bytes of a message, then asks ``_reached`` what comes next."""
 
     collector: ClassVar[str] = "tls"
-    __slots__ = ("_message", "_need", "_records", "_skip", "done")
+    __slots__ = ("_fault", "_message", "_need", "_records", "_skip", "done")
 
     def __init__(self) -> None:
         self.done = False
+        self._fault: Malformed | None = None
         self._records = _Records()
         self._message = bytearray()
         self._need = _HEADER
         self._skip = 0
 
     def feed(self, data: bytes) -> list[Fact]:
-        """The facts that the next in-order bytes complete. Raises Malformed where a fault leaves none."""
+        """The facts that the next in-order bytes complete. Raises Malformed; the flow is then given up.
+
+        Facts that were complete before a fault are told first, and the fault is raised by the next call: what a stream
+        tells must not depend on how it was cut.
+        """
+        if self.done or self._fault:
+            return self._ended()
         facts: list[Fact] = []
         try:
             self._read(data, facts)
-        except Malformed:
+        except Malformed as fault:
             self._stop()
-            # What was complete before the fault holds, and must not depend on how the stream was cut.
+            # Without its traceback, which would keep the whole segment; not done, for the fault is yet to be told.
+            self._fault, self.done = fault.with_traceback(None), False
             if not facts:
-                raise
+                return self._ended()
         return facts
 
     def end(self) -> list[Fact]:
-        """What the unfinished message still tells."""
-        facts: list[Fact] = []
-        if not self.done:
-            try:
-                facts = self._rest(bytes(self._message))
-            except Malformed:
-                facts = []  # Cut too short to say anything; that is nobody's fault.
-            self._stop()
-        return facts
+        """What the unfinished message still tells. Raises a Malformed that was found and not yet raised."""
+        if self.done or self._fault:
+            return self._ended()
+        message = bytes(self._message)
+        self._stop()
+        try:
+            return self._rest(message)
+        except Malformed:
+            return []  # Cut too short to say anything; that is nobody's fault.
+
+    def _ended(self) -> list[Fact]:
+        fault, self._fault = self._fault, None
+        self._stop()
+        if fault:
+            raise fault
+        return []
 
     def _read(self, data: bytes, facts: list[Fact]) -> None:
-        if self.done:
-            return
         for fragment in self._records.fragments(data):
             self._collect(fragment, facts)
             if self.done:

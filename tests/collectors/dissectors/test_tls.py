@@ -183,9 +183,17 @@ def test_malformed_server(stream: bytes) -> None:
     assert dissector.feed(record(FLIGHT)) == [] == dissector.end()
 
 
-def test_a_fault_takes_no_earlier_fact_away() -> None:
+@pytest.mark.parametrize("last", ["feed", "end"])
+def test_a_fault_takes_no_earlier_fact_away(last: str) -> None:
     stream = record(server_hello() + certificates(b"not a certificate"))
-    assert server(stream) == server(*(bytes([octet]) for octet in stream)) == [("tls.server_hello", HELLO)]
+    assert server(*(bytes([octet]) for octet in stream)) == [("tls.server_hello", HELLO)]
+    dissector = TlsServer()
+    assert dissector.feed(stream) == [("tls.server_hello", HELLO)]
+    assert not dissector.done
+    with pytest.raises(Malformed):
+        dissector.end() if last == "end" else dissector.feed(b"x")
+    assert dissector.done
+    assert dissector.end() == []
 
 
 @pytest.mark.parametrize(
