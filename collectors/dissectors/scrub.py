@@ -12,7 +12,7 @@ MAX_TEXT = 512  # RFC 5321 4.5.3.1.5: a reply line has at most 512 octets
 # Any word with an @ in it goes, whether or not RFC 5321 would call it a mailbox. The look-behind lets a match start
 # only where a word starts, and the quantifiers give nothing back: the search is linear in hostile text too.
 _BREAK = r"\s<>\[\]()\",;:@"
-_MAIL = re.compile(rf'(?:"[^"\n]*+"|(?<![^{_BREAK}])[^{_BREAK}]*+)(?:@(?:\[[^\]\s]*+\]|[^{_BREAK}]*+))++')
+_MAIL = re.compile(rf'(?:"[^"\n]*+"|(?<![^{_BREAK}])[^{_BREAK}]*+)(?:@(?:\[[^\]\s]{{0,255}}+\]|[^{_BREAK}]*+))++')
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])"
 # Four numbers above 255 (6.0.3790.4675) or five of them are a version.
 _IPV4 = re.compile(rf"(?<![0-9])(?<![0-9]\.)(?:{_OCTET}\.){{3}}{_OCTET}(?![0-9]|\.[0-9])")
