@@ -38,7 +38,9 @@ _CODECS = {
     0x1C: "utf-32-be", 0x1E: "utf-16-be",
 }  # fmt: skip
 _ESCAPED = re.compile(r'["+,;<>\\]|^[ #]| \Z')
-_DATE = re.compile(rb"((?:\d\d){1,2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{4}(?:\d\d)?(?:\.\d+)?(?:Z|[+-]\d{4})?")
+_TIME = rb"(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{4}(?:\d\d)?(?:\.\d+)?(?:Z|[+-]\d{4})?"
+# UTCTime has two digits for the year, GeneralizedTime four; the digits alone do not say which of them it is.
+_DATES = {0x17: re.compile(rb"(\d\d)" + _TIME), 0x18: re.compile(rb"(\d{4})" + _TIME)}
 _ORDER = ("subject", "issuer", "san", "not_before", "not_after", "self_signed", "truncated", "sha256")
 
 
@@ -115,15 +117,16 @@ def _tell(told: dict[str, str], key: str, value: str) -> None:
 def _validity(validity: bytes, told: dict[str, str]) -> None:
     """Both dates, as far as they are dates (RFC 5280 4.1.2.5)."""
     end = len(validity)
-    _, start, stop = _element(validity, 0, end)
-    _tell(told, "not_before", _date(validity[start:stop]))
-    _, start, stop = _element(validity, stop, end)
-    _tell(told, "not_after", _date(validity[start:stop]))
+    tag, start, stop = _element(validity, 0, end)
+    _tell(told, "not_before", _date(tag, validity[start:stop]))
+    tag, start, stop = _element(validity, stop, end)
+    _tell(told, "not_after", _date(tag, validity[start:stop]))
 
 
-def _date(text: bytes) -> str:
-    """UTCTime or GeneralizedTime, told apart by their length, as year-month-day; nothing if it is neither."""
-    found = _DATE.fullmatch(text)
+def _date(tag: int, text: bytes) -> str:
+    """Year, month and day of a UTCTime or GeneralizedTime; nothing if it is neither."""
+    form = _DATES.get(tag)
+    found = form and form.fullmatch(text)
     if not found:
         return ""
     year, month, day = found[1].decode(), found[2].decode(), found[3].decode()

@@ -47,8 +47,8 @@ def certificate(
     issuer: x509.Name | None = None,
     sans: Sequence[x509.GeneralName] = (),
     *,
-    start: tuple[int, int, int] = (2026, 1, 1),
-    stop: tuple[int, int, int] = (2031, 1, 1),
+    start: tuple[int, ...] = (2026, 1, 1),
+    stop: tuple[int, ...] = (2031, 1, 1, 23, 59, 59),
     kind: str = "ec",
     critical: bool = False,
     before: Sequence[x509.ExtensionType] = (),
@@ -147,6 +147,7 @@ SHAPES = {
     "expired": {"subject": EXCHANGE, "start": (1999, 12, 31), "stop": (2004, 12, 30)},
     "far": {"subject": EXCHANGE, "start": (1950, 1, 1), "stop": (9999, 12, 31)},
     "turn of the form": {"subject": EXCHANGE, "start": (2049, 12, 31), "stop": (2050, 1, 1)},
+    "time of day": {"subject": EXCHANGE, "start": (2023, 9, 4, 8, 12, 23), "stop": (2023, 9, 12, 10, 20, 11)},
     "long names": {"subject": EXCHANGE, "sans": dns(*(f"{'a' * 60}.{'b' * 60}.{n}.example.org" for n in range(40)))},
 }  # fmt: skip
 
@@ -271,6 +272,9 @@ def test_version_1_has_no_version_field() -> None:
         ([(0x17, b"5001010000Z"), (0x17, b"260101000000+0100")], ["1950-01-01", "2026-01-01"]),
         ([(0x18, b"20260101000000.5Z"), (0x17, b"261301000000Z")], ["2026-01-01", None]),
         ([(0x17, b"260132000000Z"), (0x17, b"")], [None, None]),
+        ([(0x17, b"230912102011Z"), (0x18, b"20230912102011Z")], ["2023-09-12", "2023-09-12"]),
+        ([(0x18, b"230912102011Z"), (0x17, b"20230912102011Z")], ["2309-12-10", None]),
+        ([(0x13, b"230912102011Z"), (0x17, b"2309121020111Z")], [None, None]),
         ([(0x17, b"tomorrow"), (0x17, b"2601010000\n00Z")], [None, None]),
     ],
 )
@@ -338,13 +342,13 @@ KINDS = [CN, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOI
 @given(
     st.lists(st.tuples(st.sampled_from(KINDS), WORDS), min_size=1, max_size=4),
     st.lists(LABELS, max_size=5),
-    st.dates(datetime.date(1950, 1, 1), datetime.date(9998, 1, 1)),
+    st.datetimes(datetime.datetime(1950, 1, 1), datetime.datetime(9998, 1, 1)),  # noqa: DTZ001
     st.booleans(),
 )
-def test_generated(attributes: Attributes, labels: list[str], day: datetime.date, own: bool) -> None:
+def test_generated(attributes: Attributes, labels: list[str], day: datetime.datetime, own: bool) -> None:
     subject = name(attributes)
     sans = dns(*(f"{label}.example.org" for label in labels))
-    start, stop = (day.year, day.month, day.day), (day.year + 1, 1, 1)
+    start, stop = day.timetuple()[:6], (day.year + 1, *day.timetuple()[1:2], 1, *day.timetuple()[3:6])
     der = certificate(subject, None if own else AUTHORITY, sans, start=start, stop=stop)
     assert read(describe(der)) == expected(der)
 
