@@ -11,7 +11,7 @@ from importlib import import_module
 COMMANDS = {
     "replay": ("collectors.replay:main", "read capture files and say which addresses run Exchange"),
     "assess": ("agent.exchange.assess_command:main", "say what is known of one Exchange build"),
-    "fingerprints": ("agent.exchange.commands:fingerprints_main", "list, show, match and test the fingerprint book"),
+    "fingerprints": ("agent.exchange.book_commands:main", "list, show, match and test the fingerprint book"),
     "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
     "run": ("agent.supervisor:main", "run the daemon"),
     "check-config": ("agent.config:check_main", "check a configuration file"),

@@ -61,11 +61,14 @@ def judge(evidence: Iterable[Evidence], catalogue: Catalogue | None = None) -> B
     confidence = math.fsum(posterior[p] for p in EXCHANGE)
     verdict = next((v for least, v in THRESHOLDS if confidence >= least), "none")
     # With verdict `none` no Exchange kind is named, however the rest is spread.
-    candidates = [p for p in posterior if (p in EXCHANGE) == (verdict != "none")]
+    # Nor is any product that no evidence speaks for: priors alone are `unknown`.
+    spoken_for = {"unknown", *(p for e in distinct for p in e.claims.products)}
+    candidates = [p for p in posterior if (p in EXCHANGE) == (verdict != "none") and p in spoken_for]
     product = max(candidates, key=posterior.__getitem__)
     if product not in ("exchange", "exchange-edge"):
         return Belief(product, None, verdict, confidence, None)
-    supporting = [e for e in distinct if not e.claims.products or product in e.claims.products]
+    # Exchange 2000 and 2003 run on the SMTP service of IIS: what that says of the generation holds for them as well.
+    supporting = [e for e in distinct if not e.claims.products or {product, "iis-smtp"}.intersection(e.claims.products)]
     generations, notes = _generations(supporting)
     generation = generations[0] if len(generations) == 1 else None
     build = _build(supporting, generations, catalogue)

@@ -19,7 +19,9 @@ from agent.model import GENERATIONS, KINDS, PRODUCTS
 
 MAX_REPEAT = 1024
 GROUPS = frozenset(("name", "build", "branch", "windows"))
-KEYS = frozenset(("id", "pattern", "keywords", "fields", "contains", "claims", "weight", "reason", "source", "precision"))
+KEYS = frozenset(
+    ("id", "pattern", "keywords", "fields", "contains", "claims", "weight", "reason", "source", "precision")
+)
 PROOF_KEYS = frozenset(("example", "counterexample"))
 KEYWORD_KEYS = frozenset(("all", "any", "none", "at_least", "order", "host", "not_host"))
 CLAIM_WORDS: dict[str, tuple[str, ...]] = {"products": PRODUCTS, "generations": GENERATIONS}
@@ -232,4 +234,5 @@ def _disjoint(path: Path, raws: list[dict[str, Any]], entries: tuple[Fingerprint
             text = normalise(own.kind, example["text"])
             for other in entries:
                 if other is not own and other.captures(text) is not None:
-                    raise _wrong(path, own.id, f"the example {example['text']!r} matches {other.id} too; tell them apart")
+                    what = f"the example {example['text']!r} matches {other.id} too; tell them apart"
+                    raise _wrong(path, own.id, what)
