@@ -1,0 +1,199 @@
+"""How the roles talk: AF_UNIX streams of framed JSON, a closed vocabulary, a size limit for each word of it.
+
+A frame is a length (4 bytes, big endian), a type (2 bytes) and a JSON object of that length. Type and length are
+judged before the object is read, so that no peer makes the receiver hold more than that type may be long. Whatever is
+not expected raises ``Unexpected``: the receiver closes that connection, counts it, and lives.
+
+Nothing here imports pydantic: the process that sees packets sends and does not validate (agent/messages.py does).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD = struct.Struct(">IH")
+_CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+_CHUNK = 65_536
+
+
+class Type(IntEnum):
+    """Every message there is. Numbers are never used again for something else."""
+
+    CONFIGURATION = 1  # supervisor -> agent
+    SECTION = 2  # agent -> capture, exporter: what they are to do
+    OBSERVATIONS = 3  # capture -> agent
+    COUNTERS = 4  # capture -> agent
+    INPUTS = 5  # capture -> agent: how far each input has been read
+    SNAPSHOT = 6  # agent -> exporter
+    SHOWN = 7  # exporter -> agent: the snapshot of that number is what a scrape gets now
+    ASK = 8  # control -> agent
+    ASSESSMENT = 9  # agent -> control
+    STATUS = 10  # agent -> control
+    END = 11  # agent -> control: that was all of it
+
+
+# The most bytes that the JSON of each may have.
+LIMITS = {
+    Type.CONFIGURATION: 4 << 20,
+    Type.SECTION: 4 << 20,
+    Type.OBSERVATIONS: 1 << 20,
+    Type.COUNTERS: 64 << 10,
+    Type.INPUTS: 4 << 10,
+    Type.SNAPSHOT: 4 << 20,
+    Type.SHOWN: 256,
+    Type.ASK: 1 << 10,
+    Type.ASSESSMENT: 1 << 20,
+    Type.STATUS: 64 << 10,
+    Type.END: 256,
+}
+
+# Why a connection was closed: these are label values of a metric, so the list is closed.
+REASONS = ("credentials", "type", "size", "json", "invalid", "truncated")
+
+
+class Unexpected(Malformed):
+    """The other end of a connection sent what it must not; ``reason`` is one of REASONS."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"{reason}: {text}")
+        self.reason = reason
+
+
+class Credentials(NamedTuple):
+    """Who connected: process, user and group as the kernel recorded them at that time."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def frame(kind: Type, body: dict[str, Any]) -> bytes:
+    """The bytes of one message. Raises ValueError if it is too long: a sender never sends what is refused."""
+    content = json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    if len(content) > LIMITS[kind]:
+        raise ValueError(f"{kind.name}: {len(content)} bytes, and at most {LIMITS[kind]} are taken")
+    return _HEAD.pack(len(content), kind) + content
+
+
+class Reader:
+    """The messages in a stream of bytes; sans-IO. ``accepted`` are the types that this door takes."""
+
+    def __init__(self, accepted: frozenset[Type]) -> None:
+        self._accepted = accepted
+        self._held = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Type, dict[str, Any]]]:
+        """The messages that these bytes complete. Raises Unexpected; the stream cannot be read on after that."""
+        self._held += data
+        while len(self._held) >= _HEAD.size:
+            length, number = _HEAD.unpack_from(self._held)
+            kind = self._judge(length, number)
+            if len(self._held) < _HEAD.size + length:
+                return
+            content = bytes(self._held[_HEAD.size : _HEAD.size + length])
+            del self._held[: _HEAD.size + length]
+            yield kind, decoded(content)
+
+    def end(self) -> None:
+        """The stream has ended. Raises Unexpected if that was in the middle of a message."""
+        if self._held:
+            raise Unexpected("truncated", f"{len(self._held)} bytes of an unfinished message")
+
+    def _judge(self, length: int, number: int) -> Type:
+        try:
+            kind = Type(number)
+        except ValueError:
+            raise Unexpected("type", f"no message type {number}") from None
+        if kind not in self._accepted:
+            raise Unexpected("type", f"{kind.name} is not taken here")
+        if length > LIMITS[kind]:
+            raise Unexpected("size", f"{kind.name} of {length} bytes, and at most {LIMITS[kind]} are taken")
+        return kind
+
+
+def decoded(content: bytes) -> dict[str, Any]:
+    """The object that JSON bytes hold. Raises Unexpected for what RFC 8259 does not allow, and for no object."""
+    try:
+        body = json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Unexpected("json", str(error)[:120]) from None
+    if not isinstance(body, dict):
+        raise Unexpected("json", "no object")
+    return body
+
+
+def _no_constant(name: str) -> None:
+    # NaN and the infinities are Python's addition to JSON; a comparison with them would decide nothing.
+    raise ValueError(f"{name} is not JSON")
+
+
+def peer(connection: socket.socket) -> Credentials:
+    """Who is at the other end (SO_PEERCRED, unix(7))."""
+    return Credentials(
+        *_CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    )
+
+
+def admit(connection: socket.socket, uids: frozenset[int]) -> Credentials:
+    """The peer's credentials if it is one of ``uids``. Raises Unexpected otherwise."""
+    who = peer(connection)
+    if who.uid not in uids:
+        raise Unexpected("credentials", f"uid {who.uid} is not let in here")
+    return who
+
+
+class Link:
+    """A blocking connection, for a role that has one, and for a client of the control socket."""
+
+    def __init__(self, connection: socket.socket, accepted: frozenset[Type]) -> None:
+        self.connection = connection
+        self._reader = Reader(accepted)
+        self._waiting: list[tuple[Type, dict[str, Any]]] = []
+
+    def send(self, kind: Type, body: dict[str, Any]) -> None:
+        """Send one message, waiting for room. Raises OSError when the other end has gone."""
+        self.connection.sendall(frame(kind, body))
+
+    def receive(self) -> tuple[Type, dict[str, Any]] | None:
+        """The next message; None when the other end has closed. Raises Unexpected, OSError (and TimeoutError)."""
+        while not self._waiting:
+            data = self.connection.recv(_CHUNK)
+            if not data:
+                self._reader.end()
+                return None
+            self._waiting.extend(self._reader.feed(data))
+        return self._waiting.pop(0)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def connect(path: str, accepted: frozenset[Type], timeout: float | None = None) -> Link:
+    """A link to the AF_UNIX socket at ``path``; ``timeout`` in seconds for each wait. Raises OSError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return Link(connection, accepted)
+
+
+def inherited(words: list[str]) -> dict[str, socket.socket]:
+    """The sockets that ``name=descriptor`` words hand over. Raises ValueError, or OSError for no socket."""
+    handed = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        descriptor = int(number)
+        handed[name] = socket.socket(fileno=descriptor)
+    return handed

@@ -1,0 +1,177 @@
+"""What each message between the roles may hold. Validated by the receiver; the sender is not believed.
+
+The vocabulary and its size limits are in agent/ipc.py; only what an unprivileged or packet-reading process sends, and
+what the exporter shows, needs a model here.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from agent.ipc import Type, Unexpected
+from agent.model import KINDS, Endpoint, Observation
+
+MAX_VALUE = 16 << 10  # characters of one observation's value
+MAX_BATCH = 256  # observations in one message
+MAX_COUNTERS = 256
+
+
+def _canonical(text: str) -> str:
+    if str(ip_address(text)) != text:
+        raise ValueError("is not an address in its canonical form")
+    return text
+
+
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise ValueError("is not a kind of observation")
+    return text
+
+
+Counter = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+Label = Annotated[str, Field(max_length=64)]
+Time = Annotated[float, Field(ge=0, le=1e11, allow_inf_nan=False)]
+
+
+class Body(BaseModel):
+    """A message's object: the keys it has and no others, each of exactly its type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Told(Body):
+    """One observation as the capture role tells it. What was asked for comes by another door, so it is passive."""
+
+    address: Annotated[str, Field(max_length=45), AfterValidator(_canonical)]
+    port: Annotated[int, Field(ge=0, le=65_535)]
+    transport: Literal["tcp", "udp"]
+    kind: Annotated[str, AfterValidator(_kind)]
+    value: Annotated[str, Field(max_length=MAX_VALUE)]
+    time: Time
+    collector: Counter
+    frame: Count | None
+
+    def observation(self) -> Observation:
+        server = Endpoint(self.address, self.port, self.transport)
+        return Observation(server, self.kind, self.value, self.time, "passive", self.collector, self.frame)
+
+
+class Observations(Body):
+    told: Annotated[list[Told], Field(max_length=MAX_BATCH)]
+
+
+class Counters(Body):
+    """Every counter of the capture role since it started; they only rise."""
+
+    counts: Annotated[dict[Counter, Count], Field(max_length=MAX_COUNTERS)]
+
+
+class Inputs(Body):
+    """How many capture files there are, were read to their end, and could not be read."""
+
+    files: Count
+    read: Count
+    unreadable: Count
+
+    @property
+    def finished(self) -> bool:
+        return self.read + self.unreadable >= self.files
+
+
+class Shown(Body):
+    number: Count
+
+
+class Ask(Body):
+    """What a control client wants: the status, or the assessments of one address or (None) of all."""
+
+    what: Literal["status", "assessments"]
+    address: Annotated[str, Field(max_length=45), AfterValidator(_canonical)] | None = None
+
+
+class Servers(Body):
+    """How many servers are believed to be this; at least "suspected" is a belief, "none" is not."""
+
+    product: Label
+    generation: Label
+    verdict: Label
+    count: Count
+
+
+class Exposed(Body):
+    """How many servers have this status for this CVE."""
+
+    cve: Label
+    status: Label
+    kev: bool
+    count: Count
+
+
+class Ended(Body):
+    """How many servers of a generation have this status for the end of support."""
+
+    generation: Label
+    status: Label
+    count: Count
+
+
+class Rejected(Body):
+    door: Label
+    reason: Label
+    count: Count
+
+
+class Snapshot(Body):
+    """Everything the exporter shows. Aggregates only: no address, name or customer has a place in it."""
+
+    number: Count
+    time: Time
+    started: Time
+    progress: Time
+    took: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    not_ready: list[Label]
+    inputs: Inputs
+    servers: list[Servers]
+    exposed: list[Exposed]
+    ended: list[Ended]
+    kept: Count
+    kept_at_most: Count
+    counters: dict[Counter, Count]
+    inventory: dict[Counter, Count]
+    observations: dict[Label, Count]
+    connections: dict[Label, Count]
+    rejected: list[Rejected]
+
+
+class LogSection(Body):
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["logfmt", "json"]
+
+
+class ExporterSection(Body):
+    log: LogSection
+
+
+_BODIES: dict[Type, TypeAdapter[Any]] = {
+    Type.OBSERVATIONS: TypeAdapter(Observations),
+    Type.COUNTERS: TypeAdapter(Counters),
+    Type.INPUTS: TypeAdapter(Inputs),
+    Type.SHOWN: TypeAdapter(Shown),
+    Type.ASK: TypeAdapter(Ask),
+    Type.SNAPSHOT: TypeAdapter(Snapshot),
+    Type.SECTION: TypeAdapter(ExporterSection),
+}
+
+
+def validated(kind: Type, body: dict[str, Any]) -> Any:
+    """The model of a received object. Raises Unexpected; the text names the key, never the value."""
+    try:
+        return _BODIES[kind].validate_python(body)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise Unexpected("invalid", f"{kind.name}: {where}: {fault['msg']}") from None

@@ -1,0 +1,236 @@
+"""The agent role: observations in, beliefs kept, snapshots to the exporter, answers on the control socket.
+
+It has no network socket: three AF_UNIX doors (capture, exporter, control) are handed to it by the supervisor, and a
+link to the supervisor, by which it gets its configuration and whose end is its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from agent import ipc
+from agent.doors import Connection, Door, Doors
+from agent.ipc import Type
+from agent.logfmt import Sample, begin
+from agent.messages import validated
+from agent.report import as_json
+from agent.snapshot import Tally, aggregates
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+    from socket import socket
+
+    from agent.config import Config
+    from agent.inventory import Inventory
+    from agent.model import Assessment
+
+MAX_CLIENTS = 16  # control connections at once
+
+_CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS})
+_LEAST_GAP = 0.5  # seconds between snapshots while something happens
+_MOST_GAP = 15.0  # seconds between snapshots while nothing does
+_SHARE = 10  # making snapshots takes at most one part in this many of the agent's time
+
+
+class Service:
+    """What goes on behind the doors. ``kev``: every CVE of the catalogue, and whether it is known to be exploited."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        inventory: Inventory,
+        kev: Mapping[str, bool],
+        log: logging.Logger,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._config = config
+        self._inventory = inventory
+        self._kev = kev
+        self._log = log
+        self._now = now
+        self._monotonic = monotonic
+        self._sample = Sample()
+        self._tally = Tally(started=now())
+        self._doors = Doors(self)
+        self._exporter: Connection | None = None
+        self._changed = True
+        self._number = 0
+        self._shown = 0
+        self._due = 0.0
+        self._took = 0.0
+
+    def serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
+        """Be the agent until the supervisor has gone."""
+        us = frozenset({os.geteuid()})
+        # systemd and root's own shell reach the control socket too; the other doors are for the daemon's user only.
+        self._doors.open(Door("capture", _CAPTURE, us), listeners["capture"])
+        self._doors.open(Door("exporter", frozenset({Type.SHOWN}), us), listeners["exporter"])
+        self._doors.open(Door("control", frozenset({Type.ASK}), us | {0}, MAX_CLIENTS), listeners["control"])
+        self._doors.end_with(supervisor)
+        while not self._doors.ended:
+            self._doors.turn(self._until_due())
+            self._tell_exporter()
+        self._doors.shut()
+
+    def opened(self, connection: Connection) -> None:
+        name = connection.door.name
+        self._tally.connections[name] += 1
+        if name == "exporter":
+            self._exporter, self._number, self._shown = connection, 0, 0
+            self._send(connection, Type.SECTION, {"log": self._config.log.model_dump()})
+        if name == "capture":
+            section = self._config.capture.model_dump(mode="json")
+            self._send(connection, Type.SECTION, section | {"log": self._config.log.model_dump()})
+        # Who only asks changes nothing: a client that waits for the end would otherwise put it off for ever.
+        self._changed |= name != "control"
+
+    def closed(self, connection: Connection) -> None:
+        if connection is self._exporter:
+            self._exporter = None
+        if connection.door.name == "capture":
+            self._tally.inputs = None
+        self._changed |= connection.door.name != "control"
+
+    def rejected(self, door: Door, fault: ipc.Unexpected) -> None:
+        self._tally.rejected[door.name, fault.reason] += 1
+        self._changed = True
+        if self._sample.lets(self._monotonic()):
+            self._log.warning("connection closed for what was sent", extra={"door": door.name, "error": str(fault)})
+
+    def took(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
+        message = validated(kind, body)
+        if kind is Type.OBSERVATIONS:
+            self._observe(message)
+        elif kind is Type.COUNTERS:
+            self._tally.counters = message.counts
+        elif kind is Type.INPUTS:
+            self._tally.inputs = message
+        elif kind is Type.SHOWN:
+            self._shown = message.number
+            return
+        else:
+            self._doors.tell(connection, self._answer(message.what, message.address))
+            return
+        self._tally.progress = self._now()
+        self._changed = True
+
+    def _observe(self, message: Any) -> None:
+        for told in message.told:
+            self._tally.observations[told.kind] += 1
+            self._inventory.observe(told.observation())
+
+    def _send(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
+        self._doors.tell(connection, iter((ipc.frame(kind, body),)))
+
+    def _until_due(self) -> float:
+        """Seconds that may be waited before the next snapshot should go."""
+        if self._exporter is None or self._number != self._shown:
+            return _MOST_GAP
+        gap = max(_LEAST_GAP if self._changed else _MOST_GAP, self._took * _SHARE)
+        return max(0.0, self._due + gap - self._monotonic())
+
+    def _tell_exporter(self) -> None:
+        """Send a snapshot if it is time and the exporter shows the one before: what it has not read never piles up."""
+        if self._exporter is None or self._number != self._shown or self._until_due() > 0:
+            return
+        began = self._monotonic()
+        self._number += 1
+        self._changed = False
+        body = self._snapshot()
+        self._due = self._monotonic()
+        self._took = self._due - began
+        self._send(self._exporter, Type.SNAPSHOT, body)
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "number": self._number,
+            "time": self._now(),
+            "took": self._took,
+            **self._tally.body(),
+            **aggregates(self._inventory.assessments(self._today()), self._kev),
+            "kept": len(self._inventory),
+            "kept_at_most": self._config.agent.max_servers,
+            "inventory": dict(self._inventory.counts),
+        }
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._now(), UTC).date()
+
+    def _answer(self, what: str, address: str | None) -> Iterator[bytes]:
+        if what == "status":
+            return iter((ipc.frame(Type.STATUS, self._status()),))
+        return told(self._wanted(address))
+
+    def _wanted(self, address: str | None) -> list[Assessment]:
+        if address is None:
+            return self._inventory.assessments(self._today())
+        one = self._inventory.assessment(address, self._today())
+        return [one] if one else []
+
+    def _status(self) -> dict[str, Any]:
+        """``ready``: what is shown can be relied on. ``finished``: every input was read, and all of it is shown."""
+        shown = self._number > 0 and self._number == self._shown
+        not_ready = self._tally.not_ready() + ([] if self._shown else ["no_snapshot"])
+        inputs = self._tally.inputs
+        return {
+            "ready": not not_ready,
+            "not_ready": not_ready,
+            "finished": inputs is not None and inputs.finished and shown and not self._changed,
+            "unreadable": inputs.unreadable if inputs else 0,
+            "servers": len(self._inventory),
+        }
+
+
+def told(assessments: list[Assessment]) -> Iterator[bytes]:
+    """The answer to "which servers": one message each, then the count. Made one by one, as the client takes them."""
+    for assessment in assessments:
+        try:
+            yield ipc.frame(Type.ASSESSMENT, as_json(assessment))
+        except ValueError:
+            # A server that said more than a message holds is told without what it said.
+            yield ipc.frame(Type.ASSESSMENT, as_json(assessment) | {"evidence": [], "names": []})
+    yield ipc.frame(Type.END, {"count": len(assessments)})
+
+
+def configured(supervisor: socket) -> Config | None:
+    """The configuration that the supervisor sends first; None if it has gone. Raises ConfigError, Unexpected."""
+    from agent.config import check
+
+    first = ipc.Link(supervisor, frozenset({Type.CONFIGURATION})).receive()
+    return check(first[1], "configuration") if first else None
+
+
+def main(words: list[str]) -> int:
+    """``capture=FD exporter=FD control=FD supervisor=FD``: be the agent role. 0 when the supervisor has gone."""
+    from agent.exchange.catalogue import catalogue
+    from agent.exchange.fingerprint import book
+    from agent.inventory import Inventory
+
+    handed = ipc.inherited(words)
+    supervisor = handed.pop("supervisor")
+    config = configured(supervisor)
+    if config is None:
+        return 0
+    log = begin("agent", config.log.level, config.log.format)
+    known = catalogue()
+    inventory = Inventory(book(), known, config.agent.max_servers)
+    kev = {flaw.cve: flaw.kev for flaw in known.flaws}
+    service = Service(config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic)
+    log.info("started", extra={"max_servers": config.agent.max_servers})
+    try:
+        service.serve(handed, supervisor)
+    except Exception:
+        log.exception("the agent role failed")
+        return 70
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""What the exporter is told: aggregates over the inventory and every counter. No address, name or customer is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agent.model import GENERATIONS, KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from agent.messages import Inputs
+    from agent.model import Assessment
+
+# The statuses that are exported: what is fixed or not affected is no news, and would double the series.
+STATUSES = ("vulnerable", "possible", "fixed_if_configured", "unknown")
+
+# Why the daemon is not ready: label values of a metric, so the list is closed. The exporter adds "no_snapshot".
+NOT_READY = ("no_snapshot", "capture_absent", "inputs_unreadable")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the agent counts of itself and was told by capture; times are seconds since the epoch."""
+
+    started: float
+    progress: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+    inputs: Inputs | None = None
+    observations: Counter[str] = field(default_factory=Counter)
+    connections: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def not_ready(self) -> list[str]:
+        """The reasons, of NOT_READY, for which what is shown cannot be relied on; none when it can."""
+        if self.inputs is None:
+            return ["capture_absent"]
+        return ["inputs_unreadable"] if self.inputs.unreadable else []
+
+    def body(self) -> dict[str, Any]:
+        """Its part of a snapshot; the kinds of observation are all there from the start, at 0."""
+        inputs = self.inputs
+        return {
+            "started": self.started,
+            "progress": self.progress,
+            "not_ready": self.not_ready(),
+            "inputs": inputs.model_dump() if inputs else {"files": 0, "read": 0, "unreadable": 0},
+            "counters": self.counters,
+            "observations": {kind: self.observations[kind] for kind in KINDS},
+            "connections": dict(self.connections),
+            "rejected": [
+                {"door": door, "reason": reason, "count": count}
+                for (door, reason), count in sorted(self.rejected.items())
+            ],
+        }
+
+
+def aggregates(assessments: Iterable[Assessment], kev: Mapping[str, bool]) -> dict[str, Any]:
+    """Servers by what they are and what follows. ``kev``: every CVE of the catalogue, and whether it is exploited.
+
+    Every CVE and generation is there with 0, so that a graph begins before the first server does.
+    """
+    servers: Counter[tuple[str, str, str]] = Counter()
+    exposed: Counter[tuple[str, str]] = Counter({(cve, status): 0 for cve in kev for status in STATUSES})
+    ended: Counter[tuple[str, str]] = Counter({(generation, "vulnerable"): 0 for generation in GENERATIONS})
+    for assessment in assessments:
+        generation = assessment.generation or "unknown"
+        servers[assessment.product, generation, assessment.verdict] += 1
+        for finding in assessment.findings:
+            if finding.status not in STATUSES:
+                continue
+            if finding.cve is None:
+                ended[generation, finding.status] += 1
+            elif finding.cve in kev:
+                exposed[finding.cve, finding.status] += 1
+    return {
+        "servers": [_row(("product", "generation", "verdict"), key, count) for key, count in sorted(servers.items())],
+        "exposed": [
+            {"cve": cve, "status": status, "kev": kev[cve], "count": count}
+            for (cve, status), count in sorted(exposed.items())
+        ],
+        "ended": [_row(("generation", "status"), key, count) for key, count in sorted(ended.items())],
+    }
+
+
+def _row(names: tuple[str, ...], key: tuple[str, ...], count: int) -> dict[str, Any]:
+    return {**dict(zip(names, key, strict=True)), "count": count}

@@ -1,0 +1,90 @@
+"""The exporter role: keeps the agent's latest snapshot and shows it to Prometheus. It connects to nothing."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from prometheus_client import exposition as plain
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from agent import ipc
+from agent.ipc import Type
+from agent.logfmt import begin
+from agent.messages import validated
+from exporters.prometheus import not_ready, registry
+from exporters.web import Pages, Web
+
+if TYPE_CHECKING:
+    from agent.messages import Snapshot
+
+GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone; what is shown would only grow old
+
+
+class Latest:
+    """The one snapshot there is; a reference is replaced in one step, so a scrape sees the old or the new one."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+
+    def get(self) -> Snapshot | None:
+        return self.snapshot
+
+
+def pages(latest: Latest) -> Pages:
+    """The pages over whatever is the latest snapshot when one is asked for."""
+    running = running_version()
+    families = registry(running, latest.get)
+
+    def metrics(accept: str) -> tuple[str, bytes]:
+        # Prometheus offers several versions and escapings; these two forms are what each of its versions takes.
+        if "application/openmetrics-text" in accept:
+            return openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest(families)
+        return plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest(families)  # type: ignore[no-untyped-call]
+
+    return Pages(running, metrics, lambda: not_ready(latest.get()))
+
+
+def running_version() -> str:
+    try:
+        return version("knockfirst")
+    except PackageNotFoundError:
+        return "source"
+
+
+def follow(link: ipc.Link, latest: Latest) -> None:
+    """Take snapshots until the agent has gone, and say of each that it is shown. Raises Unexpected, OSError."""
+    while (received := link.receive()) is not None:
+        if received[0] is not Type.SNAPSHOT:
+            raise ipc.Unexpected("type", f"{received[0].name} where a snapshot was due")
+        latest.snapshot = validated(*received)
+        link.send(Type.SHOWN, {"number": latest.snapshot.number})
+
+
+def main(words: list[str]) -> int:
+    """``agent=FD listen=FD``: be the exporter role. 75 when the agent has gone, 70 for a fault of ours."""
+    handed = ipc.inherited(words)
+    link = ipc.Link(handed["agent"], frozenset({Type.SECTION, Type.SNAPSHOT}))
+    first = link.receive()
+    if first is None:
+        return GONE
+    settings = validated(*first).log
+    log = begin("exporter", settings.level, settings.format)
+    latest = Latest()
+    web = Web(handed["listen"], pages(latest))
+    threading.Thread(target=web.serve_forever, name="web", daemon=True).start()
+    log.info("serving", extra={"port": web.server_address[1]})
+    try:
+        follow(link, latest)
+    except OSError:
+        return GONE
+    except Exception:
+        log.exception("the exporter role failed")
+        return 70
+    return GONE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

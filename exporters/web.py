@@ -1,0 +1,116 @@
+"""The HTTP side: /metrics, /-/healthy, /-/ready and a page that names them. GET and HEAD, nothing else, no state.
+
+The listening socket is made by the supervisor (or systemd) and handed over: this process opens none.
+"""
+
+from __future__ import annotations
+
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import BaseServer, TCPServer, ThreadingMixIn
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+MAX_CONNECTIONS = 32  # at once; one Prometheus needs one
+SECONDS = 10.0  # that a client may take for each step of a request
+
+_TEXT = "text/plain; charset=utf-8"
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>knockfirst</title></head><body>
+<h1>knockfirst {version}</h1>
+<ul><li><a href="/metrics">/metrics</a>: for Prometheus; aggregates only</li>
+<li><a href="/-/ready">/-/ready</a>: 200 if the metrics can be relied on, otherwise 503 and why</li>
+<li><a href="/-/healthy">/-/healthy</a>: 200 while this process answers</li></ul>
+</body></html>
+"""
+
+
+class Answer(NamedTuple):
+    """A response: its status, media type and body."""
+
+    status: HTTPStatus
+    media: str
+    body: bytes
+
+
+class Pages(NamedTuple):
+    """What is served. ``metrics``: Accept header to media type and exposition; ``not_ready``: the reasons."""
+
+    version: str
+    metrics: Callable[[str], tuple[str, bytes]]
+    not_ready: Callable[[], list[str]]
+
+    def answer(self, path: str, accept: str) -> Answer:
+        """The response to a GET of ``path`` (query included)."""
+        match path.partition("?")[0]:
+            case "/metrics":
+                media, body = self.metrics(accept)
+                return Answer(HTTPStatus.OK, media, body)
+            case "/-/healthy":
+                return Answer(HTTPStatus.OK, _TEXT, b"healthy\n")
+            case "/-/ready":
+                return self._ready()
+            case "/":
+                return Answer(HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.format(version=self.version).encode())
+        return Answer(HTTPStatus.NOT_FOUND, _TEXT, b"no such page; / names the ones there are\n")
+
+    def _ready(self) -> Answer:
+        reasons = self.not_ready()
+        if not reasons:
+            return Answer(HTTPStatus.OK, _TEXT, b"ready\n")
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, "".join(f"not ready: {r}\n" for r in reasons).encode())
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request. The standard library bounds line length and number of headers; we bound the time."""
+
+    timeout = SECONDS
+    server: Web
+    server_version = "knockfirst"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        answer = self.server.pages.answer(self.path, self.headers.get("Accept", ""))
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.media)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    do_HEAD = do_GET  # noqa: N815  (http.server looks for this name)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Says nothing: who scrapes is not our concern, and a scanner would fill the log."""
+
+
+class Web(ThreadingMixIn, TCPServer):
+    """Serves pages on a socket that is already listening, at most MAX_CONNECTIONS at once."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, listener: socket.socket, pages: Pages) -> None:
+        # The base class would open and bind a socket of its own.
+        BaseServer.__init__(self, listener.getsockname()[:2], Request)
+        self.socket = listener
+        self.pages = pages
+        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Whether there is a place; the connection is closed at once where there is none."""
+        return self._places.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away in the middle is not an event."""
