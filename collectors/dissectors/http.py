@@ -17,7 +17,7 @@ Reader = Callable[[str], str]
 
 def _whole(pattern: str) -> Reader:
     """The value if all of it has this form: a build such as 14.3.123.4 looks like an address to ``scrub``."""
-    match = re.compile(pattern).fullmatch
+    match = re.compile(pattern, re.ASCII).fullmatch
     return lambda value: value if match(value) else ""
 
 
@@ -34,7 +34,7 @@ def _failure(value: str) -> str:
 def _location(value: str) -> str:
     """Scheme, host, port and path: a query names users and pages, user information and segments with an @ name users.
 
-    An encoded query mark counts as one, an encoded @ too (RFC 3986 2.1).
+    An encoded question mark counts as one, an encoded @ too (RFC 3986 2.1), however often they were encoded.
     """
     target = _QUERY.split(value, maxsplit=1)[0]
     site = _SITE.match(target)
@@ -50,8 +50,8 @@ def _cookie(value: str) -> str:
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 _SITE = re.compile(r"((?:https?:)?//)([^/]*)", re.IGNORECASE)
-_QUERY = re.compile(r"[?#;\\]|%3[bfBF]|%23")
-_AT = re.compile(r"@|%40")
+_QUERY = re.compile(r"[?#;\\]|%(?:25)*(?:3[bfBF]|23)")
+_AT = re.compile(r"@|%(?:25)*40")
 _COOKIES = {
     name.lower(): name
     for name in (
@@ -97,6 +97,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |$)")
 # RFC 9110 11.6.1, read word by word: a scheme, a parameter with its value, or a token.
 _CHALLENGE = re.compile(r'([A-Za-z0-9._~+/-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"=]+))|(=*))')
 _SCHEMES = {s.lower(): s for s in ("Basic", "Bearer", "Digest", "Kerberos", "Negotiate", "NTLM", "Nego2", "PKU2U")}
+_NTLM_CHALLENGE = ntlm.CHALLENGE.decode()
 _CLIENT = re.compile(r"[0-9A-Fa-f-]{36}")
 
 
@@ -164,7 +165,8 @@ class HttpServer(LineDissector):
 def _tell(name: bytes, value: str, facts: list[Fact]) -> None:
     folded = name.lower()
     if folded == b"server":
-        facts.append(("http.server", scrub(value)))
+        if value:
+            facts.append(("http.server", scrub(value)))
     elif folded == b"www-authenticate":
         facts += _authenticate(name.decode(), value)
     else:
@@ -176,20 +178,20 @@ def _tell(name: bytes, value: str, facts: list[Fact]) -> None:
 def _authenticate(name: str, value: str) -> list[Fact]:
     """One fact for each challenge: its scheme, with its realm or client id. Tokens and nonces are dropped."""
     facts: list[Fact] = []
-    scheme, told = "", False
+    scheme, at = "", 0  # the challenge that parameters belong to, and where its fact stands
     for match in _CHALLENGE.finditer(value):
-        word = match[1]
-        if match[4] is not None:
-            if word.startswith(ntlm.CHALLENGE.decode()):
-                windows = ntlm.challenge((word + match[4]).encode())
-                facts += [("ntlm.version", windows)] if windows else []
-            elif word.lower() in _SCHEMES:
-                scheme, told = _SCHEMES[word.lower()], False
-                facts.append(("http.header", f"{name}: {scheme}"))
-        elif scheme and not told:
-            said = _parameter(word.lower(), match[2] if match[2] is not None else match[3])
-            if said:
-                facts[-1], told = ("http.header", f"{name}: {scheme} {said}"), True
+        word, quoted, plain, padding = match.groups()
+        if padding is None:
+            said = _parameter(word.lower(), plain if quoted is None else quoted)
+            if scheme and said:
+                facts[at] = ("http.header", f"{name}: {scheme} {said}")
+                scheme = ""
+        elif word.startswith(_NTLM_CHALLENGE):
+            windows = ntlm.challenge((word + padding).encode())
+            facts += [("ntlm.version", windows)] if windows else []
+        else:
+            scheme, at = _SCHEMES.get(word.lower(), ""), len(facts)
+            facts += [("http.header", f"{name}: {scheme}")] if scheme else []
     return facts
 
 

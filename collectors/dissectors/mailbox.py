@@ -20,7 +20,7 @@ _LITERAL = re.compile(rb"\{\d+\+?\}$")
 _BRACKETED = re.compile(r"\[CAPABILITY ([^\]]*)\]", re.IGNORECASE)
 _ATOM = re.compile(r"[A-Za-z0-9][A-Za-z0-9+=._:/-]*")
 # RFC 3501's own example of a PREAUTH greeting goes on "logged in as Smith".
-_USER = re.compile(r"\s+(?:as|for|user|welcome|hello)\b.*", re.IGNORECASE)
+_USER = re.compile(r"\s(?:as|for|user|welcome|hello)\b.*", re.IGNORECASE)
 
 
 class ImapServer(LineDissector):
@@ -64,7 +64,9 @@ class ImapServer(LineDissector):
         listed = _BRACKETED.match(said)
         if said.startswith("[") and not listed:
             return  # [UIDVALIDITY ...] and its like answer SELECT: the stream began in the middle
-        facts.append(("imap.greeting", scrub(_USER.sub("", said) if logged_in else said, MAX_LINE)))
+        greeting = scrub(_USER.sub("", said) if logged_in else said, MAX_LINE).strip()
+        if greeting:
+            facts.append(("imap.greeting", greeting))
         if listed:
             self._capabilities(listed[1], facts)
 
@@ -93,7 +95,7 @@ _SESSION = re.compile(
 )
 # What it says before a capability list and before TLS.
 _BEFORE_MORE = re.compile(r"capab|list follows|\btls\b", re.IGNORECASE)
-_TIMESTAMP = re.compile(r"\s*<[^<>]*>?")  # RFC 1939 7: APOP's, which holds a process id and a clock
+_TIMESTAMP = re.compile(r"<[^<>]*>?")  # RFC 1939 7: APOP's, which holds a process id and a clock
 
 
 class PopServer(LineDissector):

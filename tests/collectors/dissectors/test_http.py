@@ -18,6 +18,7 @@ LINES: dict[str, list[str]] = {
     "X-OWA-Version: 15.2.1748.36": ["X-OWA-Version: 15.2.1748.36"],
     "x-owa-version:14.3.123.4 ": ["x-owa-version: 14.3.123.4"],
     "X-OWA-Version: 15.2.1748.36 jan": [],
+    "X-OWA-Version: \u0661\u0665.2.1748.36": [],
     "X-OWA-Version: 2001:db8::1": [],
     "X-AspNet-Version: 4.0.30319": ["X-AspNet-Version: 4.0.30319"],
     "MS-Server-ActiveSync: 14.2": ["MS-Server-ActiveSync: 14.2"],
@@ -50,7 +51,9 @@ LINES: dict[str, list[str]] = {
     "Location: //jan@mail.example.org/ecp/": ["Location: //mail.example.org/ecp/"],
     "Location: /owa/jan@example.org/Inbox": ["Location: /owa/Inbox"],
     "Location: /owa/jan%40example.org/": ["Location: /owa/"],
+    "Location: /owa/jan%2540example.org/": ["Location: /owa/"],
     "Location: /owa/%3Fuser=jan": ["Location: /owa/"],
+    "Location: /owa/%253fuser=jan": ["Location: /owa/"],
     "Location: /owa;jsessionid=geheim": ["Location: /owa"],
     "Location: https://192.0.2.9/owa/": ["Location: https://<ip>/owa/"],
     "Location: https://[2001:db8::9]/owa/": ["Location: https://[<ip>]/owa/"],
@@ -75,6 +78,8 @@ LINES: dict[str, list[str]] = {
     'WWW-Authenticate: Bearer client_id="jan"': ["WWW-Authenticate: Bearer"],
     "WWW-Authenticate: Negotiate oYG2MIGzoAMKAQGhDAYK=": ["WWW-Authenticate: Negotiate"],
     "WWW-Authenticate: NTLM TlRMTVNTUAADAAAAamFuamFu": ["WWW-Authenticate: NTLM"],
+    'WWW-Authenticate: NTLM, Jansen realm="x"': ["WWW-Authenticate: NTLM"],
+    'WWW-Authenticate: Basic realm="x", realm="y"': ['WWW-Authenticate: Basic realm="x"'],
     "WWW-Authenticate: Jansen": [],
     "WWW-Authenticate: realm=x": [],
 }
@@ -111,6 +116,10 @@ RESPONSES: dict[str, tuple[str, Facts]] = {
         head(f"WWW-Authenticate: NTLM {ntlm_token()}"),
         [OK, header("WWW-Authenticate: NTLM"), ("ntlm.version", "10.0.17763")],
     ),
+    "NTLM with a realm behind it": (
+        head(f'WWW-Authenticate: NTLM {ntlm_token()}, realm="x"'),
+        [OK, header('WWW-Authenticate: NTLM realm="x"'), ("ntlm.version", "10.0.17763")],
+    ),
     "NTLM under Negotiate": (
         head(f"WWW-Authenticate: Negotiate {ntlm_token(6, 3, 9600)}"),
         [OK, header("WWW-Authenticate: Negotiate"), ("ntlm.version", "6.3.9600")],
@@ -134,6 +143,7 @@ RESPONSES: dict[str, tuple[str, Facts]] = {
     "cut between lines": (head("Server: x")[:-2], [OK, ("http.server", "x")]),
     "cut within a line": (head("Server: x", "X-OWA-Version: 15.2.1748.36")[:-6], [OK, ("http.server", "x")]),
     "cut within a folded line": (head("Server: x", " y")[:-5], [OK]),
+    "a server without a name": (head("Server: "), [OK]),
     "not yet a status": ("HTTP/1.1 20", []),
 }
 

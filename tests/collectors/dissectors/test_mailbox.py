@@ -58,6 +58,7 @@ IMAP: dict[str, tuple[str, Facts]] = {
         f"{IMAP_EXCHANGE}+ \r\n+ {ntlm_token()}\r\n+ {ntlm_token(6, 1, 7601)}\r\na1 NO failed\r\n",
         [IMAP_GREETED, ("ntlm.version", "10.0.17763")],
     ),
+    "an empty greeting": ("* OK \r\n", []),
     "half a greeting": (IMAP_EXCHANGE[:40], []),
     "mail in a literal": (f"{IMAP_EXCHANGE}* 1 FETCH (RFC822 {{{len(MAIL)}}}\r\n{MAIL})\r\n", [IMAP_GREETED]),
     "a literal in a response that may have one": (f"{IMAP_EXCHANGE}* ID {{{len(MAIL)}}}\r\n{MAIL}", [IMAP_GREETED]),
