@@ -79,6 +79,9 @@ class Capture(Section):
         strict=False,
         description="the customers' prefixes: servers elsewhere are not told of; empty: no restriction",
     )
+    count_frames: bool = Field(
+        default=True, description="count every frame of a file, with the reason why it was not used; false is faster"
+    )
 
 
 class Exporter(Section):
@@ -178,6 +181,7 @@ def _fault(fault: Any) -> str:
         "model_type": f"is not a section; write it as [{key}]",
         "string_type": "is not a text; write it in quotes",
         "int_type": "is not a whole number",
+        "bool_type": "is neither true nor false",
         "string_too_long": f"is longer than {context.get('max_length')} characters",
         "greater_than_equal": f"is less than {context.get('ge')}",
         "less_than_equal": f"is more than {context.get('le')}",

@@ -6,7 +6,7 @@ what the exporter shows, needs a model here.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,7 +20,12 @@ MAX_COUNTERS = 256
 
 
 def _canonical(text: str) -> str:
-    if str(ip_address(text)) != text:
+    family = AF_INET6 if ":" in text else AF_INET
+    try:
+        canonical = inet_ntop(family, inet_pton(family, text))
+    except OSError:
+        raise ValueError("is not an address") from None
+    if canonical != text:
         raise ValueError("is not an address in its canonical form")
     return text
 

@@ -112,6 +112,7 @@ class Service:
             self._tally.counters = message.counts
         elif kind is Type.INPUTS:
             self._tally.inputs = message
+            self._due = float("-inf")  # Rare, and what people wait for: it is shown without a pause.
         elif kind is Type.SHOWN:
             self._shown = message.number
             return

@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 
 # Counters of the capture role that are a metric of their own: name -> metric without "_total", help.
 _CAPTURE = {
-    "frames": ("capture_frames", "Frames seen."),
-    "frames_admitted": ("capture_frames_admitted", "Frames that reached the dissectors or were facts by themselves."),
-    "told": ("capture_observations_told", "Observations told to the agent."),
-    "told_repeats": ("capture_observations_repeated", "Observations not told, because told within the hour."),
-    "told_evicted": ("capture_told_evicted", "Facts forgotten before their hour because the table was full."),
+    "frames_seen": ("capture_frames", "Frames seen; 0 where capture.count_frames is false."),
+    "frames_used": ("capture_frames_used", "Frames that a dissector or a fact was made of."),
+    "observations": ("capture_observations", "Observations told to the agent."),
+    "repeats": ("capture_observations_repeated", "Observations not told, because told within the hour."),
     "told_too_long": ("capture_observations_too_long", "Observations not told because their value is too long."),
 }  # fmt: skip
 # Prefix of a counter's name -> metric, the label that takes the rest of the name, help.
 _FAMILIES = {
     "drop_": ("capture_frames_dropped", "reason", "Frames that were not used, by the reason."),
+    "streams_evicted_": ("capture_streams_evicted", "reason", "Streams let go before their end, by the reason."),
     "malformed_": ("capture_malformed", "collector", "Flows given up because of what the peer sent."),
 }
 _OTHER = ("capture_events", "event", "Everything else that the capture role counts.")

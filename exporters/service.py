@@ -37,12 +37,15 @@ def pages(latest: Latest) -> Pages:
     """The pages over whatever is the latest snapshot when one is asked for."""
     running = running_version()
     families = registry(running, latest.get)
+    forms = {
+        "application/openmetrics-text": (openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest),
+        "": (plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest),
+    }
 
     def metrics(accept: str) -> tuple[str, bytes]:
         # Prometheus offers several versions and escapings; these two forms are what each of its versions takes.
-        if "application/openmetrics-text" in accept:
-            return openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest(families)
-        return plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest(families)  # type: ignore[no-untyped-call]
+        media, encode = next(form for name, form in forms.items() if name in accept)
+        return media, encode(families)
 
     return Pages(running, metrics, lambda: not_ready(latest.get()))
 
