@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import InputError
-from agent.exchange.fingerprint import ENTRY, PACKAGED, Book, book, load
+from agent.exchange.book_lines import ENTRY
+from agent.exchange.fingerprint import PACKAGED, Book, book, load
 from agent.exchange.normal import canonical
 from agent.model import KINDS, Claims, Endpoint, Evidence, Observation
 
@@ -70,7 +71,7 @@ def _show(options: argparse.Namespace) -> int:
     for kind in KINDS:
         if any(f.id == options.id for f in book().of(kind)):
             path = PACKAGED / f"{kind}.toml"
-            entries = path.read_text("utf-8").split(ENTRY)[1:]
+            entries = path.read_text("utf-8").split(ENTRY + "\n")
             text = next(e for e in entries if e.startswith(f'id = "{options.id}"\n'))
             # A comment that stands above the next entry belongs to that one.
             print(f"# {kind}\n{text.partition(chr(10) * 2)[0].strip()}")

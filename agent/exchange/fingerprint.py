@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.build import BuildRange, parse, span
-from agent.exchange.matchers import Fields, Keywords, Matcher, Pattern
+from agent.exchange.book_lines import bare_entries
+from agent.exchange.matchers import Fields, Keywords, Matcher, Pattern, Words
 from agent.exchange.normal import MAX_TEXT, canonical
 from agent.model import KINDS, Claims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PACKAGED = Path(__file__).with_name("data") / "fingerprints"
 REMEMBERED = 1024  # distinct values whose matches are kept; an edge sees the same banners over and over
-
-ENTRY = "\n[[fingerprint]]\n"
-PROOF = "\n[[fingerprint.example]]\n"
 
 
 class Match(NamedTuple):
@@ -91,6 +89,8 @@ def entry(kind: str, raw: dict[str, Any]) -> Fingerprint:
     matcher: Matcher
     if "pattern" in raw:
         matcher = Pattern(raw["pattern"])
+    elif "words" in raw:
+        matcher = Words(raw["words"], raw.get("unless", ()))
     elif "keywords" in raw:
         matcher = Keywords(kind, raw["keywords"])
     else:
@@ -120,24 +120,16 @@ class Book:
         kind, value = canonical(kind, text)
         return tuple(found for fingerprint in self.of(kind) if (found := fingerprint.match(value)))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Fingerprint]:
         return (fingerprint for kind in KINDS for fingerprint in self.of(kind))
-
-
-def without_proof(toml: str) -> str:
-    """A book file without the examples: the half of it that only tests need, and that costs time to read."""
-    head, *entries = toml.split(ENTRY)
-    return ENTRY.join((head, *(text.partition(PROOF)[0] + "\n" for text in entries)))
 
 
 def _packaged(kind: str) -> tuple[Fingerprint, ...]:
     try:
-        toml = (PACKAGED / f"{kind}.toml").read_text("utf-8")
+        text = (PACKAGED / f"{kind}.toml").read_text("utf-8")
     except FileNotFoundError:
         return ()
-    import tomllib  # Milliseconds that a process which reads no fingerprint does not pay.
-
-    return tuple(entry(kind, raw) for raw in tomllib.loads(without_proof(toml))["fingerprint"])
+    return tuple(entry(kind, raw) for raw in bare_entries(text))
 
 
 @functools.cache

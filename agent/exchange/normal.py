@@ -7,8 +7,8 @@ both makes them match alike. Every function here is idempotent and takes any tex
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from binascii import Error as NotBase64
+from binascii import a2b_base64
 
 MAX_TEXT = 4096  # characters; the longest capability reply seen in the wild has a tenth of that
 MAX_GREETING = 512  # octets: RFC 1939 section 3 allows a POP3 reply no more
@@ -81,7 +81,7 @@ def _decoded(value: str) -> str:
     """With a closing ``[base64 of UTF-16LE]``, as Exchange writes its own name, replaced by ``[that name]``."""
     while found := _SUFFIX.search(value):
         try:
-            name = b64decode(found[1], validate=True).decode("utf-16-le")
+            name = a2b_base64(found[1], strict_mode=True).decode("utf-16-le")
         except (NotBase64, UnicodeDecodeError):
             break
         if not _NAME.fullmatch(name):

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from agent.errors import ConfigError
-from agent.exchange.fingerprint import Fingerprint, entry, without_proof
+from agent.exchange.book_lines import bare_entries
+from agent.exchange.fingerprint import Fingerprint, entry
 from agent.exchange.matchers import BY_LINE, BY_WORD, FIELDED
 from agent.exchange.normal import normalise
 from agent.model import GENERATIONS, KINDS, PRODUCTS
@@ -20,7 +22,20 @@ from agent.model import GENERATIONS, KINDS, PRODUCTS
 MAX_REPEAT = 1024
 GROUPS = frozenset(("name", "build", "branch", "windows"))
 KEYS = frozenset(
-    ("id", "pattern", "keywords", "fields", "contains", "claims", "weight", "reason", "source", "precision")
+    (
+        "id",
+        "pattern",
+        "words",
+        "unless",
+        "keywords",
+        "fields",
+        "contains",
+        "claims",
+        "weight",
+        "reason",
+        "source",
+        "precision",
+    )
 )
 PROOF_KEYS = frozenset(("example", "counterexample"))
 KEYWORD_KEYS = frozenset(("all", "any", "none", "at_least", "order", "host", "not_host"))
@@ -57,16 +72,28 @@ def _file(path: Path) -> tuple[Fingerprint, ...]:
         raise ConfigError(f"{path}: {kind!r} is no kind of observation; one of {', '.join(KINDS)} would be")
     try:
         text = path.read_text("utf-8")
-        raws, bare = (tomllib.loads(t).get("fingerprint") for t in (text, without_proof(text)))
+        raws = tomllib.loads(text).get("fingerprint")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(raws, list) or not all(isinstance(raw, dict) for raw in raws):
         raise ConfigError(f"{path}: holds no [[fingerprint]] table")
     entries = tuple(_entry(path, kind, raw) for raw in raws)
-    if bare != [{key: value for key, value in raw.items() if key not in PROOF_KEYS} for raw in raws]:
-        raise ConfigError(f"{path}: the examples must stand last in their entry, [[fingerprint.example]] first")
+    _plainly_written(path, text, raws)
     _disjoint(path, raws, entries)
     return entries
+
+
+def _plainly_written(path: Path, text: str, raws: list[dict[str, Any]]) -> None:
+    """A daemon reads the file by lines; it must read there what TOML says."""
+    try:
+        bare = bare_entries(text)
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
+        raise ConfigError(f"{path}: {error}; write one `key = value` a line, as JSON or in single quotes") from error
+    nothing: dict[str, Any] = {}
+    for raw, read in zip_longest(raws, bare, fillvalue=nothing):
+        if read != {key: value for key, value in raw.items() if key not in PROOF_KEYS}:
+            what = "write one `key = value` a line, tables as dotted keys, the examples last"
+            raise _wrong(path, str(raw.get("id", read.get("id"))), what)
 
 
 def _entry(path: Path, kind: str, raw: dict[str, Any]) -> Fingerprint:
@@ -95,14 +122,20 @@ def _faults(kind: str, raw: dict[str, Any]) -> Iterator[str]:
     for key in PROOF_KEYS:
         if not isinstance(raw.get(key), list) or not raw[key]:
             yield f"has no {key}; write at least one [[fingerprint.{key}]] with its text"
-    if not _texts(raw.get("contains", [])) or any(word != word.lower() for word in raw.get("contains", [])):
+    if not _lower(raw.get("contains", [])):
         yield "contains must be a list of lower-case texts"
+    if "unless" in raw and "words" not in raw:
+        yield "unless goes with words; a pattern has a lookahead, keywords have none"
     yield from _claim_faults(raw.get("claims", {}))
     yield from _matcher_faults(kind, raw)
 
 
 def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) and text for text in value)
+
+
+def _lower(value: object) -> bool:
+    return _texts(value) and str(value) == str(value).lower()
 
 
 def _claim_faults(claims: object) -> Iterator[str]:
@@ -121,15 +154,25 @@ def _claim_faults(claims: object) -> Iterator[str]:
 
 
 def _matcher_faults(kind: str, raw: dict[str, Any]) -> Iterator[str]:
-    chosen = [key for key in ("pattern", "keywords", "fields") if key in raw]
+    chosen = [key for key in ("pattern", "words", "keywords", "fields") if key in raw]
     if len(chosen) != 1:
-        yield "must have one of pattern, keywords and fields"
+        yield "must have one of pattern, words, keywords and fields"
+    elif chosen == ["words"]:
+        yield from _word_faults(raw)
     elif chosen == ["keywords"]:
         yield from _keyword_faults(kind, raw["keywords"])
     elif chosen == ["fields"]:
         yield from _field_faults(kind, raw["fields"])
     else:
         yield from pattern_faults("pattern", raw["pattern"])
+
+
+def _word_faults(raw: dict[str, Any]) -> Iterator[str]:
+    for key in ("words", "unless"):
+        if not _lower(raw.get(key, [])):
+            yield f"{key} must be a list of lower-case texts"
+    if not raw["words"] or "*" in raw["words"]:
+        yield "words must hold words, at the most with a * at their end"
 
 
 def _keyword_faults(kind: str, spec: object) -> Iterator[str]:
