@@ -88,6 +88,8 @@ HEADERS: tuple[tuple[str, Reader], ...] = (
     ("Set-Cookie", _cookie),
     ("Location", _location),
     ("Via", scrub),
+    # Not Exchange, and says so: Z-Push speaks ActiveSync for others.
+    ("X-Z-Push-Version", _whole(r"\d{1,5}(?:\.\d{1,5}){1,3}(?:[+-][A-Za-z0-9-]{1,32})?")),
     ("request-id", lambda value: "present"),
 )
 _READERS = {name.lower().encode(): read for name, read in HEADERS}

@@ -85,8 +85,7 @@ class ImapServer(LineDissector):
 _CAPABILITY = re.compile(
     r"(?:TOP|USER|APOP|UIDL|STLS|PIPELINING|RESP-CODES|AUTH-RESP-CODE|LANG|UTF8(?: USER)?|X[A-Z0-9-]{2,30}"
     r"|SASL(?: [A-Z0-9_-]{1,20}){0,12}|LOGIN-DELAY \d{1,6}(?: USER)?|EXPIRE (?:\d{1,6}|NEVER)(?: USER)?"
-    r"|IMPLEMENTATION [!-~ ]{1,200})",
-    re.IGNORECASE,
+    r"|IMPLEMENTATION [!-~ ]{1,200})"
 )
 # What +OK says on the way to a mailbox and in it (the examples of RFC 1939, and common servers).
 _SESSION = re.compile(
@@ -137,7 +136,7 @@ class PopServer(LineDissector):
             value = scrub("\n".join(self._list), MAX_KEPT)
             self._drop()
             self._once("pop3.capability", value, facts)
-        elif self._list is not None and _CAPABILITY.fullmatch(text(line).rstrip()):
+        elif self._list is not None and _CAPABILITY.fullmatch(text(line).rstrip().upper()):
             self._keep(len(line))
             self._list.append(text(line).rstrip())
         else:

@@ -36,6 +36,7 @@ LINES: dict[str, list[str]] = {
     "X-Powered-By: ASP.NET": ["X-Powered-By: ASP.NET"],
     "X-SOAP-Enabled: True": ["X-SOAP-Enabled: True"],
     "Via: 1.1 proxy.example.org, 1.1 192.0.2.7 (jan@example.org)": ["Via: 1.1 proxy.example.org, 1.1 <ip> (<mail>)"],
+    "X-Z-Push-Version: 2.6.4+0": ["X-Z-Push-Version: 2.6.4+0"],
     "request-id: 3f1c2b8e-0000-4000-8000-0123456789ab": ["request-id: present"],
     "Set-Cookie: X-BackEndCookie=S-1-5-21=u56; path=/owa": ["Set-Cookie: X-BackEndCookie"],
     "set-cookie: CADATA=secret": ["set-cookie: cadata"],

@@ -72,7 +72,7 @@ POP: dict[str, tuple[str, Facts]] = {
         "+OK The Microsoft Exchange POP3 service is ready. [RQBYADAAMQA=]\r\n",
         [pop("The Microsoft Exchange POP3 service is ready. [RQBYADAAMQA=]")],
     ),
-    "no greeting seen": ("+OK Capability list follows\r\nTOP\r\nUSER\r\n.\r\n", [("pop3.capability", "TOP\nUSER")]),
+    "no greeting seen": ("+OK Capability list follows\r\nTop\r\nuser\r\n.\r\n", [("pop3.capability", "Top\nuser")]),
     "an APOP time stamp": ("+OK ready <1896.697170952@mx.example.org>\r\n", [pop("ready")]),
     "a time stamp alone": ("+OK <1896.697170952@mx.example.org>\r\n", []),
     "greeting that names the client": ("+OK hi 192.0.2.7 jan@example.org\r\n", [pop("hi <ip> <mail>")]),
