@@ -143,7 +143,7 @@ def parse(content: bytes, path: str) -> Config:
         raise ConfigError(f"{path}: not usable TOML: arrays inside arrays without end") from None
     config = check(written, path)
     here = Path(path).absolute().parent
-    files = tuple(str(here / name) for name in config.capture.files)
+    files = tuple(name if name.startswith("/") else f"{here}/{name}" for name in config.capture.files)
     return config.model_copy(update={"capture": config.capture.model_copy(update={"files": files})})
 
 

@@ -18,6 +18,10 @@ from exporters.prometheus import not_ready, registry
 from exporters.web import Pages, Web
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prometheus_client import CollectorRegistry
+
     from agent.messages import Snapshot
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone; what is shown would only grow old
@@ -37,7 +41,7 @@ def pages(latest: Latest) -> Pages:
     """The pages over whatever is the latest snapshot when one is asked for."""
     running = running_version()
     families = registry(running, latest.get)
-    forms = {
+    forms: dict[str, tuple[str, Callable[[CollectorRegistry], bytes]]] = {
         "application/openmetrics-text": (openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest),
         "": (plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest),
     }

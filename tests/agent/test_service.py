@@ -1,0 +1,249 @@
+"""The agent role by its doors: observations in, snapshots and answers out, and a faulty peer harms only itself."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import ipc
+from agent.config import Config, check
+from agent.exchange.catalogue import catalogue
+from agent.exchange.fingerprint import book
+from agent.inventory import Inventory
+from agent.ipc import Type
+from agent.messages import validated
+from agent.model import GENERATIONS, KINDS
+from agent.service import Service
+from agent.snapshot import STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOON = 1_793_620_800.0  # 2026-11-02 12:00 UTC
+GREETING = "ex01.example.org Microsoft ESMTP MAIL Service ready at Mon, 2 Nov 2026 09:00:00 +0100"
+KEV = {flaw.cve: flaw.kev for flaw in catalogue().flaws}
+
+
+def told(address: str = "192.0.2.1", kind: str = "smtp.greeting", value: str = GREETING) -> dict[str, Any]:
+    return {
+        "address": address, "port": 25, "transport": "tcp", "kind": kind, "value": value,
+        "time": NOON, "collector": "smtp", "frame": None,
+    }  # fmt: skip
+
+
+class House:
+    """A running agent, and links to it as each role has one."""
+
+    def __init__(self, directory: Path, config: Config) -> None:
+        self.directory = directory
+        self.inventory = Inventory(book(), catalogue(), config.agent.max_servers)
+        self.service = Service(
+            config=config, inventory=self.inventory, kev=KEV, log=logging.getLogger("agent"),
+            now=lambda: NOON, monotonic=time.monotonic,
+        )  # fmt: skip
+
+    def link(self, door: str, *accepted: Type) -> ipc.Link:
+        return ipc.connect(str(self.directory / door), frozenset(accepted), 10.0)
+
+    def capture(self) -> ipc.Link:
+        link = self.link("capture", Type.SECTION)
+        assert link.receive() is not None
+        return link
+
+    def exporter(self) -> ipc.Link:
+        link = self.link("exporter", Type.SECTION, Type.SNAPSHOT)
+        assert link.receive() == (Type.SECTION, {"log": {"level": "info", "format": "logfmt"}})
+        return link
+
+    def ask(self, **question: str) -> list[tuple[Type, dict[str, Any]]]:
+        link = self.link("control", Type.STATUS, Type.ASSESSMENT, Type.END)
+        link.send(Type.ASK, question)
+        answers = []
+        while not answers or answers[-1][0] is Type.ASSESSMENT:
+            answer = link.receive()
+            assert answer is not None
+            answers.append(answer)
+        link.close()
+        return answers
+
+
+def shown(exporter: ipc.Link) -> Any:
+    """The next snapshot, taken as the exporter does."""
+    message = exporter.receive()
+    assert message is not None
+    snapshot = validated(*message)
+    exporter.send(Type.SHOWN, {"number": snapshot.number})
+    return snapshot
+
+
+@contextmanager
+def living(directory: Path, config: Config | None = None) -> Iterator[House]:
+    house = House(directory, config or Config())
+    listeners = {}
+    for name in ("capture", "exporter", "control"):
+        listeners[name] = socket.socket(socket.AF_UNIX)
+        listeners[name].bind(str(directory / name))
+        listeners[name].listen()
+    ours, theirs = socket.socketpair()
+    thread = threading.Thread(target=house.service.serve, args=(listeners, theirs), daemon=True)
+    thread.start()
+    try:
+        yield house
+    finally:
+        ours.close()
+        thread.join(10)
+        for opened in (*listeners.values(), theirs):
+            opened.close()
+    assert not thread.is_alive(), "the agent did not end with its supervisor"
+
+
+def until(house: House, what: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        ((_, status),) = house.ask(what="status")
+        if status[what]:
+            return status
+        time.sleep(0.02)
+    raise AssertionError(f"not {what}: {status}")
+
+
+def test_the_whole_way(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        exporter = house.exporter()
+        first = shown(exporter)
+        assert first.not_ready == ["capture_absent"]
+        assert first.servers == []
+        capture = house.capture()
+        capture.send(Type.INPUTS, {"files": 1, "read": 0, "unreadable": 0})
+        capture.send(Type.OBSERVATIONS, {"told": [told(), told("2001:db8::25")]})
+        capture.send(Type.COUNTERS, {"counts": {"frames_seen": 7}})
+        capture.send(Type.INPUTS, {"files": 1, "read": 1, "unreadable": 0})
+        snapshot = shown(exporter)
+        while snapshot.inputs.read == 0:
+            snapshot = shown(exporter)
+        assert snapshot.not_ready == []
+        assert [(s.product, s.count) for s in snapshot.servers] == [("exchange", 2)]
+        assert snapshot.counters == {"frames_seen": 7}
+        assert snapshot.observations["smtp.greeting"] == 2
+        assert snapshot.progress == NOON
+        status = until(house, "finished")
+        assert (status["ready"], status["servers"]) == (True, 2)
+        answers = house.ask(what="assessments")
+        assert [body["address"] for kind, body in answers if kind is Type.ASSESSMENT] == ["192.0.2.1", "2001:db8::25"]
+        assert answers[-1] == (Type.END, {"count": 2})
+        assert [len(house.ask(what="assessments", address=a)) for a in ("192.0.2.1", "192.0.2.9")] == [2, 1]
+
+
+def test_a_snapshot_has_every_known_label_from_the_start_and_no_address(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        exporter, capture = house.exporter(), house.capture()
+        shown(exporter)
+        capture.send(Type.OBSERVATIONS, {"told": [told(kind="http.header", value="X-OWA-Version: 15.1.2507.6")]})
+        snapshot = shown(exporter)
+        while not snapshot.servers:
+            snapshot = shown(exporter)
+        assert {(e.cve, e.status) for e in snapshot.exposed} == {(cve, status) for cve in KEV for status in STATUSES}
+        assert sum(e.count for e in snapshot.exposed if e.status == "vulnerable") > 0
+        assert {e.generation for e in snapshot.ended} >= set(GENERATIONS)
+        assert set(snapshot.observations) == set(KINDS)
+        assert "192.0.2" not in snapshot.model_dump_json()
+        assert "example" not in snapshot.model_dump_json()
+
+
+def test_the_next_snapshot_waits_until_the_one_before_is_shown(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        exporter, capture = house.exporter(), house.capture()
+        message = exporter.receive()
+        capture.send(Type.OBSERVATIONS, {"told": [told()]})
+        capture.send(Type.INPUTS, {"files": 1, "read": 1, "unreadable": 0})
+        exporter.connection.settimeout(0.8)
+        with pytest.raises(TimeoutError):
+            exporter.receive()
+        assert message is not None
+        exporter.send(Type.SHOWN, {"number": message[1]["number"]})
+        assert shown(exporter).kept == 1
+
+
+UNEXPECTED = [
+    ("capture", b"\xff" * 64, "type"),
+    ("capture", ipc.frame(Type.ASK, {"what": "status"}), "type"),
+    ("capture", ipc.frame(Type.OBSERVATIONS, {"told": [told(address="not an address")]}), "invalid"),
+    ("capture", ipc.frame(Type.COUNTERS, {"counts": {"Frames": -1}}), "invalid"),
+    ("control", ipc.frame(Type.ASK, {"what": "secrets"}), "invalid"),
+    ("control", ipc.frame(Type.OBSERVATIONS, {"told": [told()]}), "type"),
+    ("exporter", ipc.frame(Type.ASK, {"what": "assessments"}), "type"),
+    ("capture", b"\0\0\0\x02\0\x04{]", "json"),
+]
+
+
+@pytest.mark.parametrize(("door", "data", "reason"), UNEXPECTED)
+def test_a_faulty_peer_loses_its_connection_and_the_agent_lives(
+    tmp_path: Path, door: str, data: bytes, reason: str
+) -> None:
+    with living(tmp_path) as house:
+        faulty = house.link(door, *Type)
+        faulty.connection.sendall(data)
+        while faulty.receive() is not None:
+            pass  # What it was told before it spoke, then the end.
+        good = house.capture()
+        good.send(Type.OBSERVATIONS, {"told": [told()]})
+        until(house, "servers")
+        exporter = house.exporter()
+        assert {(r.door, r.reason): r.count for r in shown(exporter).rejected} == {(door, reason): 1}
+
+
+def test_a_message_cut_short_is_counted(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        faulty = house.capture()
+        faulty.connection.sendall(b"\0\0")
+        faulty.close()
+        exporter = house.exporter()
+        snapshot = shown(exporter)
+        while not snapshot.rejected:
+            snapshot = shown(exporter)
+        assert snapshot.rejected[0].reason == "truncated"
+
+
+def test_a_new_capture_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        old = house.capture()
+        old.send(Type.INPUTS, {"files": 1, "read": 1, "unreadable": 0})
+        house.capture()
+        assert old.receive() is None
+        assert shown(house.exporter()).not_ready == ["capture_absent"]
+
+
+def test_an_unreadable_input_keeps_it_from_being_ready(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        exporter, capture = house.exporter(), house.capture()
+        shown(exporter)
+        capture.send(Type.INPUTS, {"files": 2, "read": 1, "unreadable": 1})
+        shown(exporter)
+        status = until(house, "finished")
+        assert (status["ready"], status["not_ready"], status["unreadable"]) == (False, ["inputs_unreadable"], 1)
+
+
+def test_many_servers_are_told_to_a_client_that_reads_slowly(tmp_path: Path) -> None:
+    config = check({"agent": {"max_servers": 300}}, "k.toml")
+    with living(tmp_path, config) as house:
+        capture = house.capture()
+        for high in range(2):
+            batch = [told(f"198.51.{100 + high}.{n}") for n in range(200)]
+            capture.send(Type.OBSERVATIONS, {"told": batch})
+        capture.send(Type.INPUTS, {"files": 1, "read": 1, "unreadable": 0})
+        shown(house.exporter())
+        until(house, "servers")
+        link = house.link("control", Type.ASSESSMENT, Type.END)
+        for _ in range(3):
+            link.send(Type.ASK, {"what": "assessments"})
+        time.sleep(0.1)
+        until(house, "servers")  # Another client is answered meanwhile.
+        received = [link.receive() for _ in range(3 * 301)]
+        assert [m[1]["count"] for m in received if m and m[0] is Type.END] == [300] * 3
