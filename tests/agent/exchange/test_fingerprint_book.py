@@ -39,11 +39,12 @@ def test_without_a_product_there_is_nothing_to_weigh(weight):
 
 
 ADVERSARIAL = (
-    "a" * 5000, "a." * 2500, "a.b-" * 1200, "Microsoft Exchange " * 300, "(" * 5000, "[" * 5000, "<" * 2500 + ">" * 2500,
-    "Microsoft ESMTP MAIL Service, Version: " + "1." * 2000, "x " * 2500, "\n" * 5000, "250-" * 1200, "* OK " * 1000,
-    "for Exchange " * 400, "autodiscover." * 400, ",".join(["autodiscover"] * 400), "san: " + "a," * 2400, "=" * 5000,
-    "X-OWA-Version: " + "15." * 1600, "Location: " + "/owa" * 1200, "Set-Cookie: " + "cadata" * 800, " [" + "QQAA" * 1200 + "]",
-    "The Microsoft Exchange IMAP4 service is ready. [" + "A" * 679 + "]", "5.5." * 1200, "Microsoft Exchange 6.5." * 200,
+    "a" * 5000, "a." * 2500, "a.b-" * 1200, "Microsoft Exchange " * 300, "(" * 5000, "[" * 5000, "=" * 5000,
+    "<" * 2500 + ">" * 2500, "x " * 2500, "\n" * 5000, "250-" * 1200, "* OK " * 1000, "for Exchange " * 400,
+    "Microsoft ESMTP MAIL Service, Version: " + "1." * 2000, "san: " + "a," * 2400, "autodiscover." * 400,
+    ",".join(["autodiscover"] * 400), "X-OWA-Version: " + "15." * 1600, "Location: " + "/owa" * 1200,
+    "Set-Cookie: " + "cadata" * 800, " [" + "QQAA" * 1200 + "]", "5.5." * 1200, "Microsoft Exchange 6.5." * 200,
+    "The Microsoft Exchange IMAP4 service is ready. [" + "A" * 679 + "]",
 )  # fmt: skip
 
 
