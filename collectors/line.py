@@ -18,7 +18,7 @@ from collectors.dissectors.choose import choose
 from collectors.packets import admit
 from collectors.packets.decode import TCP, Packet, decode, tcp_header
 from collectors.packets.reassembly import Reassembly, Stream
-from collectors.packets.source import open_source
+from collectors.packets.source import FOLLOWED, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 HOUR = 3600.0  # a fact is told again after that long
 MAX_TOLD = 65_536
 # A server whose streams told nothing new so often in a row is left alone for an hour.
-ENOUGH = 8
+ENOUGH = 4
 MAX_QUIET = 65_536
-FOLLOWED = 8  # flights at a time whose further segments are asked of the source
 SWEEP = 1024  # segments between two looks for streams that are too old
 
 # A greeting tells the time, which makes each look new.
@@ -134,17 +133,19 @@ class Line:
         payload = data[start : packet.end]
         side = admit.payload_side(payload, size, source)
         signed = side != 0
-        if not signed and acknowledged in self._followed:
+        key = packet.addresses + data[at : at + 4]
+        if not signed:
+            # What goes on with a flight that was begun may look like anything.
+            stream = self._reassembly.known(key)
+            if stream is None or stream.done:
+                return "not_wanted" if payload else "truncated"
             side = admit.SERVER
-        if not side:
-            return "not_wanted" if payload else "truncated"
         if side == admit.CLIENT:
             server, from_server = packet.addresses[half:] + data[at + 2 : at + 4], False
         else:
             server, from_server = packet.addresses[:half] + data[at : at + 2], True
         if server[:-2] not in self.prefixes:
             return "outside_prefixes"
-        key = packet.addresses + data[at : at + 4]
         self._segment(time, key, server, sequence, payload, size, (signed, from_server, acknowledged))
         return None
 
@@ -184,6 +185,8 @@ class Line:
         if stream.done:
             if stream.held:
                 self._leave(stream, time)
+            if acknowledged in self._followed:
+                self._follow_no_more(acknowledged)
         else:
             self._ask_for_more(stream, acknowledged, time)
         if not reassembly.counts["streams"] % SWEEP:
@@ -215,20 +218,20 @@ class Line:
         return payload[:4] == b"HTTP" and self._reassembly.restart(stream, sequence)
 
     def _ask_for_more(self, stream: Stream, acknowledged: int, time: float) -> None:
-        """A certificate goes on in segments that the filter does not know by their looks: ask the source for them."""
-        dissector = stream.dissector
-        if dissector is None or dissector.collector != "tls" or acknowledged in self._followed:
+        """A certificate goes on in segments that a filter does not know by their looks: ask the source for them."""
+        if stream.collector != "tls" or acknowledged in self._followed or self._source is None:
             return
-        for number in [n for n, s in self._followed.items() if s.done]:
-            del self._followed[number]
-        port = int.from_bytes(stream.server[-2:], "big")
-        if port in admit.SMTP_PORTS:
-            return
-        if len(self._followed) >= FOLLOWED or not (self._source and self._source.follows):
-            self._leave(stream, time)
-            return
+        if int.from_bytes(stream.server[-2:], "big") in admit.SMTP_PORTS:
+            return  # where all that a server sends in clear is admitted anyway
+        if len(self._followed) >= FOLLOWED:
+            self._leave(self._followed.pop(next(iter(self._followed))), time)
         self._followed[acknowledged] = stream
         self._source.follow(tuple(self._followed))
+
+    def _follow_no_more(self, acknowledged: int) -> None:
+        del self._followed[acknowledged]
+        if self._source:
+            self._source.follow(tuple(self._followed))
 
     def _tell(self, stream: Stream, facts: Iterable[Fact], time: float) -> None:
         for kind, value in facts:

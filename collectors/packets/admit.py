@@ -48,9 +48,7 @@ def payload_side(payload: bytes, size: int, source_port: int) -> int:
                 return CLIENT
             if payload[5] in (SERVER_HELLO, CERTIFICATE):
                 return SERVER
-        elif payload[:4] in WORDS or payload[:3] == POP3_OK:
-            return SERVER
-        elif int.from_bytes(payload[:4], "big") & REPLY_MASK == REPLY:
+        elif payload[:4] in WORDS or payload[:3] == POP3_OK or int.from_bytes(payload[:4], "big") & REPLY_MASK == REPLY:
             return SERVER
     return SERVER if source_port in SMTP_PORTS and first != APPLICATION_DATA else 0
 

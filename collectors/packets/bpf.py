@@ -8,64 +8,82 @@ block. Absolute positions never occur after the link header, so every encapsulat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from collectors.packets import admit
 from collectors.packets.assembler import (
-    ADD, ADD_X, AND, JEQ, JGE, JGT, JSET, LD_LEN, LD_IMM, LD_MEM, LDB, LDB_ABS, LDH, LDH_ABS, LDW, LDX_IMM, LDX_MEM, LSH, OR,
-    RET, RSH, ST, STX, SUB, SUB_X, TAX, TXA, Assembler, Instruction, Op,
+    ADD,
+    ADD_X,
+    AND,
+    JEQ,
+    JGE,
+    JGT,
+    JSET,
+    LD_LEN,
+    LD_MEM,
+    LDB,
+    LDB_ABS,
+    LDH,
+    LDH_ABS,
+    LDW,
+    LDX_IMM,
+    LDX_MEM,
+    LSH,
+    OR,
+    RET,
+    RSH,
+    ST,
+    STX,
+    SUB_X,
+    TAX,
+    TXA,
+    Assembler,
+    Instruction,
 )  # fmt: skip
 from collectors.packets.decode import (
-    ETHERTYPE_AT, EXTENSIONS, IP_AT, IPV4, IPV6, MAX_EXTENSIONS, MAX_LAYERS, MPLS, PPP_AT, PPP_IPV4,
-    PPP_IPV6, PPP_MPLS, PPPOE, TAGS, TCP, UDP,
+    ETHERTYPE_AT,
+    EXTENSIONS,
+    IP_AT,
+    IPV4,
+    IPV6,
+    MAX_EXTENSIONS,
+    MAX_LAYERS,
+    MPLS,
+    PPP_AT,
+    PPP_IPV4,
+    PPP_IPV6,
+    PPP_MPLS,
+    PPPOE,
+    TAGS,
+    TCP,
+    UDP,
 )  # fmt: skip
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-# Scratch memory: where the IP header begins (less 2), where its packet ends, where the transport header begins.
-_IP, _END, _L4, _FAMILY, _T = range(5)
-_NEVER = 0  # a slot that follows nothing; an acknowledgement number of 0 is admitted needlessly once in 2**32
+# Scratch memory: two bytes before the IP header, the transport header, its payload, and what is at hand.
+_IP, _L4, _PAYLOAD, _T = range(4)
 
 # How many bytes of an admitted frame are wanted: a flight of 16 KiB, or headers.
 SNAP_DATA, SNAP_SYN_ACK, SNAP_DNS = 16_640, 192, 1_600
 
 
-class Filter(NamedTuple):
-    """A program, and the indices of the instructions whose constant is an acknowledgement number to follow."""
-
-    program: list[Instruction]
-    slots: tuple[int, ...]
-
-
-def generate(link: int, prefixes: admit.Prefixes | None = None, slots: int = 0) -> Filter:
+def generate(
+    link: int, prefixes: admit.Prefixes | None = None, following: tuple[int, ...] = ()
+) -> list[Instruction]:
     """The filter for one link type. Raises ValueError for a link type it does not know, or too many prefixes.
 
-    ``slots`` reserves room for that many flows whose server's further segments are wanted (see ``follow``).
+    ``following`` are acknowledgement numbers whose segments are wanted whatever they hold. All segments of a server's
+    flight carry the number that answers the client's hello, and hardly another flow carries the same: so a certificate
+    can be followed through segments that begin like nothing in particular.
     """
     a = Assembler()
     _link(a, link)
     _layers(a)
     _ipv4(a)
     _ipv6(a)
-    placed = _tcp(a, slots)
+    _tcp(a, following)
+    _measure(a)
     _payload(a)
     _dns(a)
     _verdicts(a, prefixes or admit.Prefixes())
-    return Filter(a.assemble(), tuple(op.at for op in placed))
-
-
-def follow(filter_: Filter, acknowledgements: Sequence[int]) -> list[Instruction]:
-    """The program that also admits what a server sends with one of these acknowledgement numbers.
-
-    All segments of a server's flight carry the number of the client's hello that they answer, and no other flow is
-    likely to carry the same: so a certificate can be followed through segments that begin like nothing in particular.
-    """
-    program = filter_.program.copy()
-    for i, slot in enumerate(filter_.slots):
-        code, yes, no, _ = program[slot]
-        program[slot] = (code, yes, no, acknowledgements[i] if i < len(acknowledgements) else _NEVER)
-    return program
+    return a.assemble()
 
 
 def _advance(a: Assembler, by: int) -> None:
@@ -201,63 +219,65 @@ def _fits(a: Assembler, ip: str, ethernet: str, block: str) -> None:
 
 
 def _ipv4(a: Assembler) -> None:
-    """X is two bytes before the header, here and in "ipv6"; "transport" gets X on the next header, A its protocol."""
+    """X is two bytes before the header, here and in "ipv6"; "tcp" and "udp" get X on their own header."""
     a.label("ipv4")
     a.op(STX, _IP)
     a.op(LDH, 8)
     a.branch(JSET, 0x3FFF, yes="drop4")  # a fragment
-    a.op(LDH, 4)
-    a.branch(JEQ, 0, no="total")
-    a.op(LD_LEN)
-    a.goto("end4")
-    a.label("total")
-    a.op(ADD_X)
-    a.op(ADD, 2)
-    a.label("end4")
-    a.op(ST, _END)
-    a.op(LDB, 11)
-    a.op(ST, _T)
     a.op(LDB, 2)
+    a.branch(JEQ, 0x45, no="options")  # nearly always: no options
+    a.op(LDB, 11)
+    _advance_with_protocol(a, 22)
+    a.label("options")
     a.branch(JGT, 0x4F, yes="drop4")
     a.branch(JGE, 0x45, no="drop4")
     a.op(AND, 15)
     a.op(LSH, 2)
-    a.op(ADD_X)
-    a.op(ADD, 2)
-    a.op(TAX)
-    a.op(LD_IMM, 4)
-    a.op(ST, _FAMILY)
-    a.op(LD_MEM, _T)
-    a.goto("transport")
+    a.op(ST, _T)
+    a.op(LDB, 11)
+    a.branch(JEQ, TCP, yes="tcp behind options")
+    a.branch(JEQ, UDP, yes="udp behind options")
     a.label("drop4")
     _drop(a)
+    for name in ("tcp", "udp"):
+        a.label(f"{name} behind options")
+        a.op(LD_MEM, _T)
+        a.op(ADD_X)
+        a.op(ADD, 2)
+        a.op(TAX)
+        a.goto(name)
+
+
+def _advance_with_protocol(a: Assembler, by: int) -> None:
+    """A is the protocol of the header that begins ``by`` bytes on: go there if it is one of ours."""
+    name = f"{by}"
+    a.branch(JEQ, TCP, yes=f"tcp in {name}")
+    a.branch(JEQ, UDP, yes=f"udp in {name}")
+    _drop(a)
+    for transport in ("tcp", "udp"):
+        a.label(f"{transport} in {name}")
+        _advance(a, by)
+        a.goto(transport)
 
 
 def _ipv6(a: Assembler) -> None:
     a.label("ipv6")
     a.op(STX, _IP)
     a.op(LDB, 2)
-    a.op(RSH, 4)
-    a.branch(JEQ, 6, no="drop6")
-    a.op(LDH, 6)
-    a.branch(JEQ, 0, no="length")
-    a.op(LD_LEN)
-    a.goto("end6")
-    a.label("length")
-    a.op(ADD_X)
-    a.op(ADD, 42)
-    a.label("end6")
-    a.op(ST, _END)
-    a.op(LD_IMM, 6)
-    a.op(ST, _FAMILY)
+    a.op(AND, 0xF0)
+    a.branch(JEQ, 0x60, no="drop6")
     a.op(LDB, 8)
+    for kind in sorted(EXTENSIONS):
+        a.branch(JEQ, kind, yes="extended")
+    _advance_with_protocol(a, 42)
+    a.label("extended")
     a.op(ST, _T)
     _advance(a, 42)
     a.op(LD_MEM, _T)
     for n in range(MAX_EXTENSIONS):
         for kind in sorted(EXTENSIONS):
             a.branch(JEQ, kind, yes=f"extension{n}")
-        a.goto("transport")
+        a.goto("past extensions")
         a.label(f"extension{n}")
         a.op(LDB, 0)
         a.op(ST, _T)
@@ -267,51 +287,80 @@ def _ipv6(a: Assembler) -> None:
         a.op(ADD_X)
         a.op(TAX)
         a.op(LD_MEM, _T)
-    a.goto("transport")
+    a.label("past extensions")
+    a.branch(JEQ, TCP, yes="tcp")
+    a.branch(JEQ, UDP, yes="udp")
     a.label("drop6")
     _drop(a)
 
 
-def _tcp(a: Assembler, slots: int) -> list[Op]:
-    a.label("transport")
-    a.op(STX, _L4)
-    a.branch(JEQ, TCP, yes="tcp")
-    a.branch(JEQ, UDP, yes="udp")
-    a.label("drop")
-    _drop(a)
+def _tcp(a: Assembler, following: tuple[int, ...]) -> None:
+    """Most packets end here, by their payload's first byte; lengths are worked out only for what is left."""
     a.label("tcp")
     a.op(LDB, 13)
     a.branch(JSET, 0x02, yes="syn")
-    placed = []
-    if slots:
+    if following:
         a.op(LDW, 8)
-        placed = [a.branch(JEQ, _NEVER, yes="followed") for _ in range(slots)]
+    for number in following:
+        a.branch(JEQ, number, yes="followed")
+    a.op(STX, _L4)
     a.op(LDB, 12)
     a.op(RSH, 2)
     a.op(AND, 0x3C)
     a.branch(JGE, 20, no="no payload")
     a.op(ADD_X)
-    a.op(TAX)  # X on the payload
-    a.op(LD_MEM, _END)
-    a.op(SUB_X)
-    a.branch(JEQ, 0, yes="no payload")
-    a.branch(JGT, 0xFFFFF, yes="no payload")
-    a.branch(JGE, 4, yes="payload", no="short")
+    a.op(TAX)
+    a.op(LDB, 0)  # ends the program where there is no payload, and no padding either
+    a.branch(JEQ, admit.APPLICATION_DATA, yes="no payload")
+    a.branch(JEQ, admit.HANDSHAKE, yes="measure")
+    a.branch(JGT, ord("H"), yes="by port")
+    a.branch(JGE, ord("*"), yes="measure")
+    a.label("by port")
+    a.op(STX, _PAYLOAD)
+    a.op(LDX_MEM, _L4)
+    a.op(LDH, 0)
+    a.op(LDX_MEM, _PAYLOAD)
+    for port in admit.SMTP_PORTS:
+        a.branch(JEQ, port, yes="measure")
     a.label("no payload")
     _drop(a)
-    return placed
+
+
+def _measure(a: Assembler) -> None:
+    """X is on the payload, which may be padding: its length comes from the IP header."""
+    a.label("measure")
+    a.op(STX, _PAYLOAD)
+    a.op(LDX_MEM, _IP)
+    a.op(LDB, 2)
+    a.op(RSH, 4)
+    a.branch(JEQ, 6, yes="length6")
+    a.op(LDH, 4)
+    a.branch(JEQ, 0, yes="offloaded")
+    a.op(ADD, 2)
+    a.goto("length")
+    a.label("length6")
+    a.op(LDH, 6)
+    a.branch(JEQ, 0, yes="offloaded")
+    a.op(ADD, 42)
+    a.label("length")
+    a.op(ADD_X)
+    a.goto("end")
+    a.label("offloaded")
+    a.op(LD_LEN)
+    a.label("end")
+    a.op(LDX_MEM, _PAYLOAD)
+    a.op(SUB_X)
+    a.branch(JEQ, 0, yes="padding")
+    a.branch(JGT, 0x7FFFFFFF, yes="padding")
+    a.branch(JGE, 4, yes="payload", no="unsigned")
+    a.label("padding")
+    _drop(a)
 
 
 def _payload(a: Assembler) -> None:
-    """X is on a payload of four bytes at least ("payload") or fewer ("short"); A is its length."""
+    """X is on a payload of four bytes at least, and A its length."""
     a.label("payload")
     a.op(ST, _T)
-    a.op(LDW, 0)
-    a.op(RSH, 24)
-    a.branch(JEQ, admit.APPLICATION_DATA, yes="no signature")
-    a.branch(JEQ, admit.HANDSHAKE, yes="tls")
-    a.branch(JGT, ord("H"), yes="unsigned")
-    a.branch(JGE, ord("*"), no="unsigned")
     a.op(LDW, 0)
     for word in admit.WORDS:
         a.branch(JEQ, int.from_bytes(word, "big"), yes="server")
@@ -320,11 +369,8 @@ def _payload(a: Assembler) -> None:
     a.op(LDW, 0)
     a.op(RSH, 8)
     a.branch(JEQ, int.from_bytes(admit.POP3_OK, "big"), yes="server")
-    a.goto("unsigned")
-    a.label("short")
-    a.op(LDB, 0)
-    a.branch(JEQ, admit.APPLICATION_DATA, yes="no signature", no="unsigned")
-    a.label("tls")
+    a.op(RSH, 16)
+    a.branch(JEQ, admit.HANDSHAKE, no="unsigned")
     a.op(LD_MEM, _T)
     a.branch(JGE, 6, no="unsigned")
     a.op(LDH, 1)
@@ -333,13 +379,12 @@ def _payload(a: Assembler) -> None:
     a.op(LDB, 5)
     a.branch(JEQ, admit.SERVER_HELLO, yes="server")
     a.branch(JEQ, admit.CERTIFICATE, yes="server")
-    a.branch(JEQ, admit.CLIENT_HELLO, yes="client", no="unsigned")
+    a.branch(JEQ, admit.CLIENT_HELLO, yes="client")
     a.label("unsigned")
     a.op(LDX_MEM, _L4)
     a.op(LDH, 0)
     for port in admit.SMTP_PORTS:
         a.branch(JEQ, port, yes="server")
-    a.label("no signature")
     _drop(a)
 
 
@@ -411,7 +456,8 @@ def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, at4: int, at
         a.op(RET, snap)
         return
     a.op(LDX_MEM, _IP)
-    a.op(LD_MEM, _FAMILY)
+    a.op(LDB, 2)
+    a.op(RSH, 4)
     a.branch(JEQ, 6, yes=f"{name} 6")
     for size, at in ((4, at4), (16, at6)):
         if size == 16:
@@ -424,7 +470,7 @@ def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, at4: int, at
 
 
 def _compare_prefix(a: Assembler, network: bytes, length: int, at: int, otherwise: str) -> None:
-    for word in range(0, (length + 31) // 32):
+    for word in range((length + 31) // 32):
         mask = -1 << max(0, 32 * (word + 1) - length)
         a.op(LDW, at + 4 * word)
         a.op(AND, mask)
