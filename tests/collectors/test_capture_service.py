@@ -102,7 +102,7 @@ def test_what_utf8_cannot_hold_is_replaced() -> None:
 def test_counters_are_told_while_a_file_is_read() -> None:
     times = iter(range(1000))
     said = told(Lines({"a": [seen(str(n)) for n in range(10)]}), ["a"], lambda: float(next(times)))
-    assert [body.counts["frames_seen"] for kind, body in said if kind is Type.COUNTERS][0] < 10
+    assert next(body.counts["frames_seen"] for kind, body in said if kind is Type.COUNTERS) < 10
 
 
 def test_malformed_input_and_damage_are_logged_as_a_sample(caplog: pytest.LogCaptureFixture) -> None:
@@ -146,7 +146,7 @@ def test_a_section_that_is_none(change: dict[str, Any]) -> None:
 def test_capture_ends_when_the_agent_has_gone() -> None:
     here, there = socket.socketpair()
     there.close()
-    with here, pytest.raises(OSError):  # noqa: PT011
+    with here, pytest.raises(OSError):
         service.Capture(ipc.Link(here, frozenset()), Lines({"a": [seen()]}), LOG, lambda: 0.0).read(
             ["a"], counting=True
         )

@@ -1,0 +1,246 @@
+"""The daemon with real processes: from capture files to metrics, over deaths of its roles, to a clean end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import ipc
+from agent.child import Child, Role
+from agent.config import Config, check
+from agent.errors import ConfigError, InputError
+from agent.sockets import door, listen
+from agent.supervisor import ROLES, Daemon, configured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+BANNER = b"220 ex01.example.org Microsoft ESMTP MAIL Service ready at Mon, 2 Nov 2026 09:00:00 +0100\r\n"
+
+
+def capture(path: Path, server: str = "192.0.2.25") -> Path:
+    """A classic pcap of one server's SMTP greeting: Ethernet, IPv4, TCP, no checksums."""
+    addresses = socket.inet_aton(server) + socket.inet_aton("198.51.100.9")
+
+    def frame(flags: int, sequence: int, payload: bytes) -> bytes:
+        tcp = struct.pack(">HHIIBBHHH", 25, 40_000, sequence, 1, 0x50, flags, 8192, 0, 0) + payload
+        ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(tcp), 0, 0x4000, 128, 6, 0) + addresses
+        return bytes(12) + b"\x08\x00" + ip + tcp
+
+    frames = (frame(0x12, 999, b""), frame(0x18, 1000, BANNER), frame(0x11, 1000 + len(BANNER), b""))
+    records = b"".join(struct.pack("<IIII", 1_793_620_800 + n, 0, len(f), len(f)) + f for n, f in enumerate(frames))
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 1) + records)
+    return path
+
+
+def config(*files: Path, **sections: Any) -> Config:
+    base = {"capture": {"files": [str(f) for f in files]}, "exporter": {"listen": "127.0.0.1:0"}}
+    return check(base | sections, "test")
+
+
+def get(url: str, page: str) -> tuple[str, str]:
+    host, port = url.removeprefix("http://").removesuffix("/metrics").rsplit(":", 1)
+    with socket.create_connection((host, int(port)), 10) as client:
+        client.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
+        answer = b""
+        while more := client.recv(65_536):
+            answer += more
+    head, _, body = answer.decode().partition("\r\n\r\n")
+    return head.split()[1], body
+
+
+def pids(daemon: Daemon) -> dict[str, int]:
+    return {child.role.name: child.process.pid for child in daemon._children if child.process}
+
+
+def gone(pid: int) -> bool:
+    """Whether the process has ended (a zombie counts: its parent is about to look)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def eventually(what: Any, seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_from_a_file_to_the_metrics_and_over_the_death_of_every_role(tmp_path: Path) -> None:
+    with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
+        assert daemon.wait_finished(20)
+        assert daemon.wait_ready(1)
+        assert [a["address"] for a in daemon.assessments()] == ["192.0.2.25"]
+        status, body = get(daemon.metrics_url, "/metrics")
+        assert status == "200"
+        assert 'product="exchange"' in body
+        assert "192.0.2.25" not in body
+        assert "example.org" not in body
+        assert get(daemon.metrics_url, "/-/ready") == ("200", "ready\n")
+        url = daemon.metrics_url
+        for role in ROLES:
+            before = pids(daemon)[role.name]
+            os.kill(before, signal.SIGKILL)
+            assert eventually(lambda role=role, before=before: pids(daemon).get(role.name, before) != before), role.name
+            assert daemon.wait_finished(20), role.name
+            assert daemon.metrics_url == url
+            assert eventually(lambda: get(url, "/-/ready")[0] == "200"), role.name
+            assert len(daemon.assessments()) == 1
+        last, directory = pids(daemon), Path(daemon.control_path).parent
+    assert all(gone(pid) for pid in last.values())
+    assert not directory.exists()
+    daemon.stop()
+
+
+def test_an_unreadable_file_keeps_it_from_being_ready_and_the_others_are_read(tmp_path: Path) -> None:
+    with Daemon(config(tmp_path / "none.pcap", capture(tmp_path / "a.pcap"))) as daemon:
+        assert daemon.wait_finished(20)
+        assert not daemon.wait_ready(0.3)
+        assert len(daemon.assessments()) == 1
+        assert get(daemon.metrics_url, "/-/ready") == ("503", "not ready: inputs_unreadable\n")
+        assert 'knockfirst_inputs{state="unreadable"} 1.0' in get(daemon.metrics_url, "/metrics")[1]
+
+
+@contextmanager
+def running(*words: str | Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "run", *map(str, words)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    path = tmp_path / "k.toml"
+    path.write_text(f"[exporter]\nlisten = '127.0.0.1:0'\n[agent]\ncontrol = '{tmp_path}/control'\n")
+    return path
+
+
+def test_once_ends_with_0_and_says_nothing_on_stdout(tmp_path: Path, settings: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "agent", "run", "--config", settings, "--once", capture(tmp_path / "a.pcap")],
+        cwd=ROOT, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    assert (said.returncode, said.stdout) == (0, "")
+    assert all(line.startswith("ts=") for line in said.stderr.splitlines())
+    assert 'msg="everything read" servers=1 unreadable=0' in said.stderr
+    assert "192.0.2.25" not in said.stderr
+    assert not (tmp_path / "control").exists()
+
+
+def test_once_with_an_unreadable_file_ends_with_2(tmp_path: Path, settings: Path) -> None:
+    with running("--config", settings, "--once", tmp_path / "none.pcap") as process:
+        assert process.wait(30) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(tmp_path: Path, settings: Path, number: signal.Signals) -> None:
+    with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
+        assert eventually((tmp_path / "control").exists)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert "Traceback" not in said
+        assert not (tmp_path / "control").exists()
+
+
+def test_no_role_outlives_a_killed_supervisor(tmp_path: Path, settings: Path) -> None:
+    with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        assert eventually(lambda: len(children.read_text().split()) == len(ROLES))
+        roles = list(map(int, children.read_text().split()))
+        process.kill()
+        assert eventually(lambda: all(map(gone, roles)))
+
+
+def test_a_role_that_cannot_live_ends_a_run_that_is_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nif any('exporters' in word for word in sys.orig_argv): raise SystemExit(3)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Daemon(config(capture(tmp_path / "a.pcap")), patience=2) as daemon:
+        assert not daemon.wait_finished(20)
+        assert daemon.failed.is_set()
+
+
+def test_what_the_operator_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="name capture files"):
+        configured(None, [])
+    empty = tmp_path / "k.toml"
+    empty.write_text("[capture]\nfiles = []\n")
+    with pytest.raises(InputError, match=r"k\.toml: capture\.files: empty"):
+        configured(str(empty), [])
+    assert configured(str(empty), ["a.pcap"]).capture.files == (str(Path("a.pcap").absolute()),)
+    with listen("127.0.0.1:0") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"exporter\.listen: 127\.0\.0\.1:{port}: Address already in use"):
+            listen(f"127.0.0.1:{port}")
+    with pytest.raises(ConfigError, match=r"exporter\.listen: 203\.0\.113\.1:1: .*; name an address of this host"):
+        listen("203.0.113.1:1")
+
+
+def test_a_control_path_that_cannot_be_had(tmp_path: Path) -> None:
+    path = str(tmp_path / "control")
+    first = door(path)
+    assert Path(path).stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ConfigError, match="another daemon answers there"):
+        door(path)
+    first.close()
+    door(path).close()  # What a killed daemon left behind is taken away.
+    (tmp_path / "file").write_text("mine")
+    for wrong in (tmp_path / "file", tmp_path / "no" / "where", tmp_path / ("x" * 120)):
+        with pytest.raises(ConfigError, match=r"agent\.control: "):
+            door(str(wrong))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_restarts_wait_longer_and_longer_until_a_role_has_lived() -> None:
+    class Ended:
+        def poll(self) -> int:
+            return 1
+
+    child = Child(Role("x", "x", "x"))
+    waits = []
+    for lived in (0.0, 0.1, 0.0, 0.0, 60.0, 0.0) + (0.0,) * 12:
+        child.process = Ended()  # type: ignore[assignment]
+        child.started = 100.0
+        assert child.ended(100.0 + lived) == 1
+        waits.append(round(child.due - 100.0 - lived, 3))
+    assert waits[:6] == [0.2, 0.4, 0.8, 1.6, 0.2, 0.4]
+    assert max(waits) == 30.0
+    assert child.ended(0.0) is None
+
+
+def test_the_control_socket_says_nothing_to_a_stranger(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can become a stranger")
+    with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
+        assert daemon.wait_finished(20)
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setuid(65_534)
+                ipc.connect(daemon.control_path, frozenset(), 5.0)
+            except PermissionError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

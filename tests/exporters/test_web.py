@@ -1,0 +1,88 @@
+"""The HTTP side over a real socket: the pages, what is refused, and that no client can hold it up."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exporters import web
+from exporters.service import Latest, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def serving() -> Iterator[tuple[str, int]]:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    served = web.Web(listener, pages(Latest()))
+    thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()
+    finally:
+        served.shutdown()
+        listener.close()
+
+
+def said(where: tuple[str, int], request: bytes) -> bytes:
+    with socket.create_connection(where, 10) as client:
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        answer = b""
+        while more := client.recv(65_536):
+            answer += more
+        return answer
+
+
+REQUESTS = [
+    (b"GET /metrics HTTP/1.0\r\n\r\n", b"200", b"knockfirst_ready 0.0"),
+    (b"GET /metrics?a=b HTTP/1.0\r\n\r\n", b"200", b"knockfirst_build_info"),
+    (b"GET /metrics HTTP/1.0\r\nAccept: application/openmetrics-text; version=\xff\r\n\r\n", b"200", b"# EOF"),
+    (b"GET /-/healthy HTTP/1.0\r\n\r\n", b"200", b"healthy"),
+    (b"GET /-/ready HTTP/1.0\r\n\r\n", b"503", b"not ready: no_snapshot"),
+    (b"GET / HTTP/1.0\r\n\r\n", b"200", b'href="/metrics"'),
+    (b"GET //metrics HTTP/1.0\r\n\r\n", b"200", b"knockfirst_ready"),
+    (b"GET /nonsense HTTP/1.0\r\n\r\n", b"404", b"no such page"),
+    (b"GET /probe?target=192.0.2.1 HTTP/1.0\r\n\r\n", b"404", b"no such page"),
+    (b"POST /metrics HTTP/1.0\r\nContent-Length: 0\r\n\r\n", b"501", b""),
+    (b"DELETE / HTTP/1.0\r\n\r\n", b"501", b""),
+    (b"GET /" + b"a" * 70_000 + b" HTTP/1.0\r\n\r\n", b"414", b""),
+    (b"GET / HTTP/1.0\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"431", b""),
+    (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400", b""),
+    (b"GET / HTTP/9.9\r\n\r\n", b"505", b""),
+]
+
+
+@pytest.mark.parametrize(("request_", "status", "holds"), REQUESTS, ids=[r[0][:30].decode("latin-1") for r in REQUESTS])
+def test_requests(request_: bytes, status: bytes, holds: bytes) -> None:
+    with serving() as where:
+        answer = said(where, request_)
+        assert status in answer[:200]
+        assert holds in answer
+        assert b"Traceback" not in answer
+        assert b"Python" not in answer.partition(b"\r\n\r\n")[0]
+
+
+def test_head_is_get_without_a_body() -> None:
+    with serving() as where:
+        head, _, body = said(where, b"HEAD /-/healthy HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")
+        assert b"Content-Length: 8" in head
+        assert body == b""
+
+
+def test_silent_clients_take_places_and_give_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.Request, "timeout", 0.3)
+    with serving() as where:
+        silent = [socket.create_connection(where, 10) for _ in range(web.MAX_CONNECTIONS)]
+        # The places are taken one after the other; whoever comes when there is none is sent away at once.
+        with socket.create_connection(where, 10) as late:
+            assert late.recv(1) == b""
+        for client in silent:
+            assert client.recv(1) == b""
+            client.close()
+        assert b"200" in said(where, b"GET /-/healthy HTTP/1.0\r\n\r\n")
