@@ -41,8 +41,10 @@ def test_a_build_has_its_ends_and_its_precision():
     assert exact["fingerprints"] == ["http-owa-version-2016"]
 
 
-BAD = [b"", b"\xff", b"{", b"[" * 100_000, b"[]", b'"text"', b'{"kind": "smtp.greeting"}', b'{"kind": 1, "text": "x"}',
-       b'{"kind": "smtp.greeting", "text": null}', b'{"kind": "smtp.farewell", "text": "x"}', b" " * (2 << 20)]  # fmt: skip
+BAD = [
+    b"", b"\xff", b"{", b"[" * 100_000, b"[]", b'"text"', b'{"kind": "smtp.greeting"}', b'{"kind": 1, "text": "x"}',
+    b'{"kind": "smtp.greeting", "text": null}', b'{"kind": "smtp.farewell", "text": "x"}', b" " * (2 << 20),
+]  # fmt: skip
 
 
 def test_a_bad_line_has_its_answer_and_loses_nothing():

@@ -13,7 +13,7 @@ TABLE = [
     ("smtp.greeting", "220 mx.example.org ESMTP\r\n", "mx.example.org ESMTP"),
     ("smtp.greeting", "220-mx.example.org\r\n220 ready", "mx.example.org\nready"),
     ("smtp.greeting", "mx.example.org 220 ESMTP", "mx.example.org 220 ESMTP"),
-    ("smtp.ehlo", "250-a.example.org Hello [192.0.2.7], hi\r\n250-SIZE 9\r\n250 OK", "a.example.org Hello []\nSIZE 9\nOK"),
+    ("smtp.ehlo", "250-example.org Hello [192.0.2.7], hi\r\n250-SIZE 9\r\n250 OK", "example.org Hello []\nSIZE 9\nOK"),
     ("smtp.ehlo", "mx.example.org Hello client.example.org [192.0.2.7]\nSIZE", "mx.example.org Hello\nSIZE"),
     ("smtp.ehlo", "mx.example.org at your service\nSIZE", "mx.example.org\nSIZE"),
     ("smtp.help", "214-Commands:\n214 HELO", "Commands:\nHELO"),
