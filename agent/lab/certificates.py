@@ -11,8 +11,11 @@ import random
 from dataclasses import dataclass
 
 _SEQUENCE, _SET, _INTEGER, _BITS, _OCTETS, _NULL, _OID = 0x30, 0x31, 0x02, 0x03, 0x04, 0x05, 0x06
-_UTF8, _PRINTABLE, _UTC_TIME = 0x0C, 0x13, 0x17
-_ATTRIBUTES = {"CN": "2.5.4.3", "C": "2.5.4.6", "L": "2.5.4.7", "O": "2.5.4.10", "OU": "2.5.4.11"}
+_UTF8, _PRINTABLE, _IA5, _UTC_TIME, _GENERALIZED_TIME = 0x0C, 0x13, 0x16, 0x17, 0x18
+_ATTRIBUTES = {
+    "CN": "2.5.4.3", "C": "2.5.4.6", "L": "2.5.4.7", "O": "2.5.4.10", "OU": "2.5.4.11", "E": "1.2.840.113549.1.9.1",
+}  # fmt: skip
+_STRINGS = {"C": _PRINTABLE, "E": _IA5}  # RFC 5280 appendix A.1; the others are UTF-8
 _ALGORITHMS = {"sha1": "1.2.840.113549.1.1.5", "sha256": "1.2.840.113549.1.1.11"}
 _RSA, _SAN, _EKU, _SERVER_AUTH = "1.2.840.113549.1.1.1", "2.5.29.17", "2.5.29.37", "1.3.6.1.5.5.7.3.1"
 
@@ -21,11 +24,11 @@ Name = tuple[tuple[str, str], ...]  # attribute and value, most significant firs
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A leaf: names, DNS names, the day it begins and how many days it lasts, and the hash of its signature."""
+    """A leaf: who it is for and by, its names (DNS, or mail), the day it begins, its days, its signature's hash."""
 
     subject: Name
     issuer: Name
-    dns_names: tuple[str, ...]
+    names: tuple[str, ...]
     begins: datetime.date
     days: int
     digest: str = "sha256"
@@ -41,29 +44,34 @@ def self_signed(short_name: str, domain: str, begins: datetime.date = datetime.d
     return Certificate(name, name, (short_name, f"{short_name}.{domain}"), begins, 5 * 365 + 1, "sha1")
 
 
-def public(*dns_names: str, begins: datetime.date = datetime.date(2026, 9, 14)) -> Certificate:
+def public(*names: str, begins: datetime.date = datetime.date(2026, 9, 14)) -> Certificate:
     """A certificate of a public authority for a year; the first name is its subject."""
     issuer = (("C", "NL"), ("O", "Example Trust"), ("CN", "Example Public CA 1"))
-    return Certificate((("CN", dns_names[0]),), issuer, dns_names, begins, 365)
+    return Certificate((("CN", names[0]),), issuer, names, begins, 365)
 
 
 def der(leaf: Certificate) -> bytes:
     """The certificate in DER: RFC 5280 4.1."""
     chance = random.Random(repr(leaf))  # noqa: S311 # reproducible bytes; there is no key behind them
     algorithm = _sequence(_oid(_ALGORITHMS[leaf.digest]), _tlv(_NULL, b""))
-    begins = datetime.datetime.combine(leaf.begins, datetime.time(), datetime.UTC)
-    ends = begins + datetime.timedelta(days=leaf.days)
     to_sign = _sequence(
         _tlv(0xA0, _integer(2)),  # version 3
         _integer(chance.getrandbits(120)),
         algorithm,
         _name(leaf.issuer),
-        _sequence(*(_tlv(_UTC_TIME, f"{moment:%y%m%d%H%M%SZ}".encode()) for moment in (begins, ends))),
+        _sequence(_time(leaf.begins), _time(leaf.begins + datetime.timedelta(days=leaf.days))),
         _name(leaf.subject),
         _key(chance),
-        _tlv(0xA3, _extensions(leaf.dns_names)),
+        _tlv(0xA3, _extensions(leaf.names)),
     )
     return _sequence(to_sign, algorithm, _tlv(_BITS, b"\0" + chance.randbytes(256)))
+
+
+def _time(day: datetime.date) -> bytes:
+    """Midnight in UTC; UTCTime has no century and so ends with 2049 (RFC 5280 4.1.2.5)."""
+    if day.year < 2050:
+        return _tlv(_UTC_TIME, f"{day:%y%m%d}000000Z".encode())
+    return _tlv(_GENERALIZED_TIME, f"{day:%Y%m%d}000000Z".encode())
 
 
 def _key(chance: random.Random) -> bytes:
@@ -73,16 +81,17 @@ def _key(chance: random.Random) -> bytes:
     return _sequence(_sequence(_oid(_RSA), _tlv(_NULL, b"")), _tlv(_BITS, b"\0" + numbers))
 
 
-def _extensions(dns_names: tuple[str, ...]) -> bytes:
-    names = _sequence(*(_tlv(0x82, name.encode("ascii")) for name in dns_names))
-    values = [(_EKU, _sequence(_oid(_SERVER_AUTH))), (_SAN, names)]
+def _extensions(names: tuple[str, ...]) -> bytes:
+    # A general name is a dNSName, or an rfc822Name where it is a mail address (RFC 5280 4.2.1.6).
+    alternatives = _sequence(*(_tlv(0x81 if "@" in name else 0x82, name.encode("ascii")) for name in names))
+    values = [(_EKU, _sequence(_oid(_SERVER_AUTH))), (_SAN, alternatives)]
     return _sequence(*(_sequence(_oid(kind), _tlv(_OCTETS, value)) for kind, value in values))
 
 
 def _name(name: Name) -> bytes:
     return _sequence(
         *(
-            _tlv(_SET, _sequence(_oid(_ATTRIBUTES[kind]), _tlv(_PRINTABLE if kind == "C" else _UTF8, value.encode())))
+            _tlv(_SET, _sequence(_oid(_ATTRIBUTES[kind]), _tlv(_STRINGS.get(kind, _UTF8), value.encode())))
             for kind, value in name
         )
     )

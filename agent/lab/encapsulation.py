@@ -31,8 +31,9 @@ _IPV4, _IPV6, _PPPOE, _MPLS = 0x0800, 0x86DD, 0x8864, 0x8847
 _TAGS = {"vlan": 0x8100, "qinq": 0x88A8, "q9100": 0x9100}
 _PPP = {_IPV4: 0x0021, _IPV6: 0x0057, _MPLS: 0x0281}  # RFC 1332, RFC 5072, RFC 3032 4.3
 _NO_TYPE = 0  # a pseudowire's frame is announced by its label and not by a type
-# Locally administered addresses: the customer's equipment, and the router.
-_MACS = ("02:00:5e:10:00:01", "02:00:5e:10:00:02")
+# Locally administered addresses: the customer's equipment, and the router. Their first nibble is none of 0, 4 and 6,
+# so that a pseudowire without control word can be told from one with it, and from IP (RFC 4928).
+_MACS = ("2e:00:5e:10:00:01", "2e:00:5e:10:00:02")
 
 
 def link_of(stack: str) -> str:

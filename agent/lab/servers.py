@@ -182,7 +182,7 @@ def mailboxes(address: str, back_end: str = "", *, online: bool = False) -> Serv
     auth = "AUTH=PLAIN AUTH=XOAUTH2 SASL-IR" if online else "AUTH=NTLM AUTH=GSSAPI STARTTLS LOGINDISABLED"
     capability = f"IMAP4 IMAP4rev1 {auth} UIDPLUS CHILDREN IDLE NAMESPACE LITERAL+"
     return Server(
-        "Exchange Online (IMAP, POP3)" if online else "Exchange (IMAP, POP3)",
+        "Exchange Online" if online else "Exchange",
         address,
         (
             Service(143, sessions.imap(f"The Microsoft Exchange IMAP4 service is ready.{suffix}", capability)),
@@ -195,7 +195,7 @@ def edge_transport(address: str, name: str = "EDGE01", domain: str = "example.or
     """An Edge Transport server: SMTP alone, and no Kerberos because it belongs to no domain."""
     fqdn = f"{name.lower()}.{domain}"
     turns = sessions.smtp(greeting(fqdn), fqdn, _EHLO_EDGE, sessions.Starttls(fqdn, self_signed(name, domain)))
-    return Server("Exchange Edge Transport", address, (Service(25, turns),))
+    return Server("Exchange Edge", address, (Service(25, turns),))
 
 
 def exchange_online(address: str, name: str = "AM0EXAMPLE01.mail.protection.outlook.com") -> Server:
@@ -237,7 +237,7 @@ def nginx(address: str, name: str = "www.example.com", body: bytes = b"") -> Ser
 def behind_proxy(address: str, domain: str = "example.org") -> Server:
     """Exchange 2019 whose ports 80 and 443 are answered by a reverse proxy on Linux, while port 25 leads to Windows."""
     proxied = [replace(s, host=LINUX) if s.port != 25 else s for s in exchange("2019", address, domain=domain).services]
-    return Server("Exchange 2019 behind a reverse proxy", address, tuple(proxied))
+    return Server("2019 and proxy", address, tuple(proxied))
 
 
 def grommunio(address: str, name: str = "mail.example.net") -> Server:
@@ -257,6 +257,4 @@ def beacon(address: str, name: str = "cdn.example.net") -> Server:
         ("X-FEServer", "CY4PR02CA0010"),
         ("X-Powered-By", "ASP.NET"),
     ]
-    return Server(
-        "Cobalt Strike profile", address, (Service(80, sessions.http(name, "/owa/", "200 OK", copied), LINUX),)
-    )
+    return Server("Cobalt Strike", address, (Service(80, sessions.http(name, "/owa/", "200 OK", copied), LINUX),))

@@ -1,0 +1,167 @@
+"""``knockfirst demo``: a made-up edge capture, run through the real daemon, with what it says on the screen.
+
+Needs no rights, and sends nothing off the machine: the capture is a file, and the daemon listens on loopback only.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import InputError
+from agent.lab import files, servers
+from agent.lab.screens import explanation, metrics_lines, overview
+from agent.lab.traffic import Path as Line
+
+if TYPE_CHECKING:
+    from agent.lab.servers import Server
+    from agent.supervisor import Daemon
+
+_PATIENCE = 30.0  # seconds until the daemon must have read the capture; it takes about two
+
+
+def roster() -> tuple[tuple[Server, str], ...]:
+    """The simulated servers, and the access line that each is reached by."""
+    mail = servers.exchange
+    return (
+        (mail("2010", "192.0.2.10", "MAIL", "bakery.example"), ""),
+        (mail("2013", "192.0.2.13", "EX13", "museum.example", build="15.0.1497.2"), "vlan:113"),
+        (mail("2013", "192.0.2.14", "POST", "notary.example", build=None), "qinq:200 vlan:114"),
+        (mail("2016", "192.0.2.16", "EX16", "dentist.example", build="15.1.2242.4"), "vlan:116 pppoe:16"),
+        (mail("2016", "192.0.2.17", "SRV01", "school.example", build="15.1.2507.6"), "vlan:200 vlan:117"),
+        (mail("2016", "192.0.2.18", "EXCH", "florist.example", build=None), "pppoe:18"),
+        (mail("2019", "192.0.2.19", "EX19", "harbour.example", build="15.2.858.5"), "mpls:3019"),
+        (mail("2019", "192.0.2.20", "EX20", "library.example"), "mpls:3020 mpls:20"),
+        (mail("2019", "2001:db8:1::21", "EX21", "theatre.example", build="15.2.1118.7"), "mpls:3021 control vlan:121"),
+        (mail("SE", "2001:db8:1::22", "EX22", "brewery.example"), "qinq:200 vlan:122 pppoe:22"),
+        (mail("SE", "192.0.2.23", "EX23", "garage.example", build=None), ""),
+        (servers.behind_proxy("192.0.2.24", "printer.example"), "vlan:124"),
+        (servers.edge_transport("192.0.2.25", "EDGE01", "insurer.example"), "vlan:125"),
+        (servers.exchange_2003("192.0.2.30", "mail.farm.example"), "pppoe:30"),
+        (servers.exchange_55("192.0.2.31", "old.archive.example"), ""),
+        (servers.mailboxes("192.0.2.32", "EX32"), "q9100:200 vlan:132"),
+        (servers.exchange_online("198.51.100.40"), ""),
+        (servers.iis_smtp("192.0.2.41", "web.hotel.example"), "vlan:141"),
+        (servers.postfix("192.0.2.42", "mx.cinema.example"), "mpls:3042 ethernet"),
+        (servers.dovecot("192.0.2.43"), "vlan:143"),
+        (servers.nginx("2001:db8:1::44", "www.cafe.example"), "pppoe:44"),
+        (servers.grommunio("192.0.2.45", "mail.choir.example"), ""),
+        (servers.beacon("198.51.100.46"), ""),
+    )
+
+
+def main(words: list[str]) -> int:
+    """``demo [--once] [--keep FILE]``. 0; 70 where the daemon did not read the capture."""
+    options = _options(words)
+    capture, frames = _capture()
+    if options.keep:
+        _keep(options.keep, capture)
+    # A supervisor that ends us shall find nothing left behind either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="knockfirst-demo-") as directory:
+        path = Path(directory) / "edge.pcap"
+        path.write_bytes(capture)
+        _say(_opening(frames, len(capture)))
+        try:
+            return _run(str(path), once=options.once)
+        except KeyboardInterrupt:
+            _say("\nThe demo has ended; nothing of it is left on this machine.")
+            return 0
+
+
+def _options(words: list[str]) -> Namespace:
+    parser = ArgumentParser(
+        prog="knockfirst demo",
+        description="Make up an edge capture, run it through the daemon, and show what it says. Needs no rights and "
+        "sends nothing off this machine.",
+    )
+    parser.add_argument("--once", action="store_true", help="end after the screens instead of serving the metrics on")
+    parser.add_argument("--keep", metavar="FILE", help="also leave the made-up capture (pcap) in this file")
+    return parser.parse_args(words)
+
+
+def _capture() -> tuple[bytes, int]:
+    """The capture, and how many frames are in it."""
+    frames = servers.gathered(*((server, Line(stack)) for server, stack in roster()))
+    return files.pcap(frames), len(frames)
+
+
+def _keep(name: str, capture: bytes) -> None:
+    try:
+        Path(name).write_bytes(capture)
+    except OSError as error:
+        raise InputError(f"--keep {name}: {error.strerror}; give a file that can be written") from None
+
+
+def _opening(frames: int, size: int) -> str:
+    return (
+        f"A made-up capture of an ISP's edge: {len(roster())} simulated servers, {frames} frames, {size // 1024} KiB;\n"
+        "by plain Ethernet, VLAN, QinQ, PPPoE and MPLS, IPv4 and IPv6. Nothing leaves this machine.\n"
+    )
+
+
+def _run(path: str, *, once: bool) -> int:
+    from agent.config import Config
+    from agent.supervisor import FAILED, Daemon
+
+    config = Config.model_validate(
+        {"capture": {"files": (path,)}, "exporter": {"listen": "127.0.0.1:0"}, "log": {"level": "error"}}
+    )
+    with Daemon(config, patience=2) as daemon:
+        started = time.monotonic()
+        if not daemon.wait_finished(_PATIENCE):
+            sys.stderr.write("knockfirst demo: the daemon has not read the capture; `knockfirst run FILE` says more\n")
+            return FAILED
+        found = {str(finding["address"]): finding for finding in daemon.assessments()}
+        _say(_screens(found, time.monotonic() - started))
+        _show_metrics(daemon, once=once)
+    return 0
+
+
+def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
+    from agent.screen import coloured
+
+    simulated = [(server.address, server.label, stack) for server, stack in roster()]
+    signs = sum(1 for finding in found.values() if finding["verdict"] != "none")
+    # The one worth explaining: exploited holes are open, and the exact build shows it.
+    shown = max(found.values(), key=lambda finding: (len(finding["exposure"]), finding["confidence"]))
+    parts = (
+        f"The daemon (three processes: agent, capture, exporter) read it in {seconds:.1f} s and says of each server:\n",
+        overview(simulated, found, on=coloured(sys.stdout)),
+        f"\n{signs} of {len(simulated)} show signs of Exchange. `open` counts the known holes of a build; where\n"
+        "no build is shown, the handshakes did not tell it. `support` is Microsoft's.\n",
+        explanation(shown),
+    )
+    return "\n".join(parts)
+
+
+def _show_metrics(daemon: Daemon, *, once: bool) -> None:
+    url = daemon.metrics_url
+    _say(f"Metrics, as Prometheus collects them: {url}\nThey are counts; no address is among them. Some of them:\n")
+    _say(metrics_lines(_fetched(url)))
+    if not once:
+        _say(f"\nThey stay up: try `curl {url}`. Ctrl-C ends the demo.")
+        daemon.wait_end()
+
+
+def _fetched(url: str) -> str:
+    """The metrics page of our own daemon on loopback."""
+    place, _, path = url.removeprefix("http://").partition("/")
+    host, _, port = place.rpartition(":")
+    with socket.socket() as connection:
+        connection.settimeout(5)
+        connection.connect((host, int(port)))
+        connection.sendall(f"GET /{path} HTTP/1.0\r\nHost: {place}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return answer.partition(b"\r\n\r\n")[2].decode()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
