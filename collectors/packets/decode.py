@@ -12,7 +12,6 @@ Lengths come from the IP header, never from the frame: Ethernet pads.
 from __future__ import annotations
 
 from struct import Struct
-from typing import NamedTuple
 
 MAX_LAYERS = 6
 MAX_EXTENSIONS = 4  # IPv6 extension headers; RFC 8200 4.1 recommends each at most once, and four kinds can pass a router
@@ -38,15 +37,10 @@ _FRAGMENTED = 0x3FFF  # more fragments, or an offset
 tcp_header = Struct(">HHIIBBH").unpack_from
 
 
-class Packet(NamedTuple):
-    """Where things are in a frame; offsets in bytes. ``end`` is the end of the IP packet, which may lie beyond what was
-    captured. ``addresses`` is source and destination as they stand in the header: 8 bytes or 32."""
-
-    protocol: int
-    addresses: bytes
-    ttl: int
-    transport: int
-    end: int
+# Where things are in a frame: protocol, addresses, time to live, offset of the transport header, end of the IP packet,
+# which may lie beyond what was captured. The addresses are source and destination as they stand in the header, 8 bytes
+# or 32. A plain tuple: there is one for every frame that is looked at.
+Packet = tuple[int, bytes, int, int, int]
 
 
 def decode(frame: bytes, link: int, wire_length: int) -> Packet | str:
@@ -163,4 +157,4 @@ def _transport(frame: bytes, protocol: int, at: int, end: int, addresses: bytes,
         return "not_tcp_udp"
     if len(frame) < at + (20 if protocol == TCP else 8):
         return "truncated"
-    return Packet(protocol, addresses, ttl, at, end)
+    return protocol, addresses, ttl, at, end

@@ -25,19 +25,22 @@ _HALF, _MASK = 0x80000000, 0xFFFFFFFF
 
 
 class Stream:
-    """One direction of one flow. ``next`` is the sequence number that is awaited; ``taken`` counts bytes; ``first`` is
-    the byte it began with, by which its dissector was chosen; ``told`` whether it told anything new.
+    """One direction of one flow. ``next`` is the sequence number that is awaited, ``taken`` counts bytes, ``told`` says
+    whether it told anything new, and ``side`` is whose talk it is (see ``flows``).
     """
 
-    __slots__ = ("collector", "dissector", "done", "first", "held", "next", "server", "since", "starts", "taken", "told")
+    __slots__ = (
+        "collector", "dissector", "done", "from_server", "held", "next", "server", "side", "since", "starts", "taken", "told",
+    )  # fmt: skip
 
-    def __init__(self, following: int, since: float, server: bytes) -> None:
+    def __init__(self, following: int, since: float, server: bytes, *, from_server: bool) -> None:
         self.next = following
         self.since = since
         self.server = server
+        self.from_server = from_server
         self.dissector: Dissector | None = None
         self.collector = ""
-        self.first = b""
+        self.side = b""
         self.held: dict[int, tuple[bytes, int]] = {}
         self.taken = 0
         self.starts = 0
@@ -72,11 +75,13 @@ class Reassembly:
     def known(self, key: bytes) -> Stream | None:
         return self._streams.get(key)
 
-    def open(self, key: bytes, sequence: int, now: float, server: bytes) -> Stream:
+    def open(self, key: bytes, sequence: int, now: float, server: bytes, *, from_server: bool = True) -> Stream:
         """A new stream that begins with this segment, or before it if the SYN-ACK was seen."""
         if len(self._streams) >= self._max:
             self._evict("streams_evicted_full")
-        stream = self._streams[key] = Stream(self._anchors.pop(key, sequence), now, server)
+        stream = self._streams[key] = Stream(
+            self._anchors.pop(key, sequence), now, server, from_server=from_server
+        )
         self.counts["streams"] += 1
         return stream
 

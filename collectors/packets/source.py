@@ -18,27 +18,26 @@ if TYPE_CHECKING:
 
 # Below this many bytes our own reader is done before libpcap's binding is even imported.
 WORTH_LIBPCAP = 2 << 20
-BATCH = 4096  # frames between two looks at what was found
+BATCH = 16_384  # frames between two looks at what was found
+BATCH_BYTES = 8 << 20
 
 FOLLOWED = 8  # flights at a time
 # What stands in the program for numbers to follow, until there are some.
 _SLOTS = tuple(range(0xFEEDFACE, 0xFEEDFACE + FOLLOWED))
 
-# A handshake record with a ServerHello or a certificate, and where in a frame a payload can begin.
-_FLIGHT = re.compile(rb"\x16\x03[\x00-\x07]..[\x02\x0b]", re.DOTALL)
+# A handshake record with a hello or a certificate, and where in a frame a payload can begin.
+_FLIGHT = re.compile(rb"\x16\x03[\x00-\x07]..[\x01\x02\x0b]", re.DOTALL)
 _LEAST_HEADERS, _MOST_HEADERS = 40, 200
 
 
 class Source(Protocol):
-    """``counts_all``: hands over every frame, with its number."""
+    """``size`` in bytes; ``loss`` says after reading what could not be read, or is None."""
 
-    counts_all: bool
     size: int
     loss: str | None
 
     def batches(self, take: Callable[..., object]) -> Iterator[int]:
-        """Hand frames to ``take`` (time, link type, length on the wire, bytes; and the frame's number from a source that
-        counts), and yield the position in the file now and then."""
+        """Hand frames to ``take`` (time, link type, length on the wire, bytes), and yield the position now and then."""
 
     def follow(self, acknowledgements: tuple[int, ...]) -> None:
         """From now on also hand over what carries one of these (FOLLOWED at most) acknowledgement numbers."""
@@ -53,15 +52,14 @@ def open_source(path: str, prefixes: Prefixes, *, counting: bool = False) -> Sou
         except (ImportError, ValueError, OSError):
             # No wheel for this machine, more prefixes than a program holds, or a variant that libpcap does not read.
             pass
-    return FileSource(file, counting=counting)
+    return FileSource(file)
 
 
 class FileSource:
     """Our own reader: any file, any link types, every frame."""
 
-    def __init__(self, file: CaptureFile, *, counting: bool) -> None:
+    def __init__(self, file: CaptureFile) -> None:
         self._file = file
-        self.counts_all = counting
         self.size = file.size
 
     @property
@@ -69,12 +67,8 @@ class FileSource:
         return self._file.loss
 
     def batches(self, take: Callable[..., object]) -> Iterator[int]:
-        number = 0
         for number, frame in enumerate(self._file.frames(), 1):
-            if self.counts_all:
-                take(*frame, number)
-            else:
-                take(*frame)
+            take(*frame)
             if number % BATCH == 0:
                 yield self._file.position
         yield self.size
@@ -89,8 +83,6 @@ class LibpcapSource:
     It comes in batches, because what the reading of a file puts into the processor's caches displaces the rest of the
     program: a quarter of the time in all. Only a flight that goes on behind its frame cannot wait for its batch.
     """
-
-    counts_all = False
 
     def __init__(self, file: CaptureFile, prefixes: Prefixes) -> None:
         import cypcap
@@ -111,14 +103,16 @@ class LibpcapSource:
     def batches(self, take: Callable[..., object]) -> Iterator[int]:
         link = self._link
         batch: list[tuple[float, int, int, bytes]] = []
-        handed = BATCH
+        handed, weight = BATCH, 0
 
         def hand_over(header: Any, data: bytes) -> None:
-            nonlocal handed
+            nonlocal handed, weight
             handed += 1
+            weight += len(data)
             batch.append((header.ts, link, header.len, data))
-            if goes_on(data):
+            if weight > BATCH_BYTES or goes_on(data):
                 _take_all(batch, take)
+                weight = 0
 
         while handed == BATCH:
             handed = 0
@@ -143,7 +137,7 @@ class LibpcapSource:
 
 
 def goes_on(frame: bytes) -> bool:
-    """Whether a server's TLS flight seems to begin in a frame and to end in a later one."""
+    """Whether a TLS hello or certificate seems to begin in a frame and to end in a later one."""
     flight = _FLIGHT.search(frame, _LEAST_HEADERS, _MOST_HEADERS)
     if not flight:
         return False

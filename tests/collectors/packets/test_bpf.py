@@ -26,21 +26,22 @@ def wanted(frame: bytes, link: int, wire: int, prefixes: admit.Prefixes, followi
     packet = decode(frame, link, wire)
     if isinstance(packet, str):
         return False
-    at, half = packet.transport, len(packet.addresses) // 2
-    if packet.protocol != TCP:
+    protocol, addresses, _, at, end = packet
+    half = len(addresses) // 2
+    if protocol != TCP:
         return frame[at : at + 2] == b"\0\x35" and admit.dns_wanted(frame[at + 8 :])
     source, _, _, ack, offset, flags, _ = tcp_header(frame, at)
-    server = packet.addresses[:half]
+    server = addresses[:half]
     if flags & 2:
         return bool(flags & 0x10) and source in admit.SERVICE_PORTS and server in prefixes
     if ack in following:
         return True
     start = at + (offset >> 2 & 0x3C)
-    if start < at + 20 or packet.end <= start:
+    if start < at + 20 or end <= start:
         return False
-    side = admit.payload_side(frame[start : packet.end], packet.end - start, source)
+    side = admit.payload_side(frame[start : end], end - start, source)
     if side == admit.CLIENT:
-        server = packet.addresses[half:]
+        server = addresses[half:]
     return side != 0 and server in prefixes
 
 

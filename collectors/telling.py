@@ -1,0 +1,80 @@
+"""What was told of whom, and who is left alone: the memory that keeps the agent's load apart from the traffic's."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+
+from agent.model import Endpoint, Observation
+
+HOUR = 3600.0  # seconds; a fact is told again after that long
+MAX_TOLD = 65_536
+# A server whose streams told nothing new so often in a row is left alone for an hour.
+ENOUGH = 4
+MAX_QUIET = 65_536
+
+# A greeting tells the time, which makes each look new.
+_DATE = re.compile(r"\b\w{3}, +\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}.*$")
+
+
+class Telling:
+    """Takes facts, gives observations: each fact of a server once an hour. Both tables are bounded, oldest out.
+
+    A server is its packed address and port; who is asked about (``sated``) is a server and a side of its talk.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.counts = {"observations": 0, "repeats": 0}
+        self._told: dict[tuple[bytes, str, str], float] = {}
+        self._quiet: dict[bytes, tuple[int, float]] = {}
+        self._out: list[Observation] = []
+
+    def given(self) -> list[Observation]:
+        """The observations since this was last asked."""
+        out, self._out = self._out, []
+        return out
+
+    def say(self, server: bytes, kind: str, value: str, time: float, collector: str) -> bool:
+        """Tell a fact, unless it was told within the hour. True if it was new."""
+        key = (server, kind, _DATE.sub("", value) if kind == "smtp.greeting" else value)
+        before = self._told.get(key)
+        if before is not None and time - before < HOUR:
+            self.counts["repeats"] += 1
+            return False
+        if before is None and len(self._told) >= MAX_TOLD:
+            del self._told[next(iter(self._told))]
+        self._told[key] = time
+        self.counts["observations"] += 1
+        self._out.append(Observation(_endpoint(server), kind, value, time, "passive", collector, self.number))
+        return True
+
+    def sated(self, who: bytes, time: float) -> bool:
+        """Whether enough was heard of this side of a server for the hour."""
+        quiet = self._quiet.get(who)
+        return quiet is not None and quiet[0] >= ENOUGH and time - quiet[1] < HOUR
+
+    def judge(self, who: bytes, time: float, *, news: bool, weight: int = 1) -> None:
+        """A stream of this side has ended, and has told something new or not."""
+        quiet = self._quiet.get(who)
+        if news:
+            if quiet:
+                del self._quiet[who]
+            return
+        if quiet is None and len(self._quiet) >= MAX_QUIET:
+            del self._quiet[next(iter(self._quiet))]
+        times = quiet[0] if quiet and quiet[0] < ENOUGH else 0
+        self._quiet[who] = (times + weight, time)
+
+
+@lru_cache(maxsize=4096)
+def _endpoint(server: bytes) -> Endpoint:
+    family = AF_INET if len(server) == 6 else AF_INET6
+    return Endpoint(inet_ntop(family, server[:-2]), int.from_bytes(server[-2:], "big"))
+
+
+def packed(endpoint: Endpoint) -> bytes:
+    """A server as ``Telling`` names it."""
+    family = AF_INET6 if ":" in endpoint.address else AF_INET
+    return inet_pton(family, endpoint.address) + endpoint.port.to_bytes(2, "big")
