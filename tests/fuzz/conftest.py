@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import signal
+from collections.abc import Iterator
 
 import pytest
+
+GRACE = 20  # seconds that a target may run beyond its time before it counts as hanging
 
 
 @pytest.fixture
@@ -12,3 +16,17 @@ def fuzz_seed(request: pytest.FixtureRequest) -> int:
     """A new seed for each run, unless the operator repeats one."""
     given: int | None = request.config.getoption("--fuzz-seed")
     return secrets.randbits(32) if given is None else given
+
+
+@pytest.fixture(autouse=True)
+def no_hang(fuzz_seconds: float) -> Iterator[None]:
+    """An input that a reader never finishes fails like any other, with its seed, instead of stopping the run."""
+
+    def late(_number: int, _frame: object) -> None:
+        raise TimeoutError("an input that is never finished")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, fuzz_seconds + GRACE)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)

@@ -45,6 +45,9 @@ FLIGHT = wire.server_hello() + wire.certificates(LEAF) + wire.handshake(wire.SER
 TLS = [
     wire.record(FLIGHT), wire.records(FLIGHT, 200),
     wire.record(wire.server_hello([wire.SUPPORTED_TLS13, (51, bytes(36))])) + wire.record(b"\1", 20),
+    wire.record(wire.server_hello(None, session=0)),
+    # Longer than what is held of one message.
+    wire.records(wire.server_hello() + wire.certificates(LEAF[:4] + bytes(24_000)), 9000),
 ]  # fmt: skip
 NTLM = (
     b"NTLMSSP\0" + (2).to_bytes(4, "little") + b"\x08\0\x08\0\x38\0\0\0" + (0xE2898215).to_bytes(4, "little")
@@ -80,6 +83,7 @@ STREAMS: dict[str, list[bytes]] = {
     "tls:TlsClient": [
         wire.record(wire.client_hello([wire.server_name("autodiscover.example.org"), (16, b"\0\x03\x02h2")])),
         wire.records(wire.client_hello([(21, bytes(400)), wire.server_name("mail.example.org")]), 99),
+        wire.records(wire.client_hello([wire.server_name("mail.example.org"), (21, bytes(24_000))]), 9000),
     ],
 }
 AUTO = "autodiscover.example.org"
