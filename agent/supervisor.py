@@ -31,6 +31,7 @@ from agent.sockets import door, listen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+INTERRUPTED = 130  # what shells say of SIGINT: a `--once` that has not read everything is no success
 FAILED = 70  # EX_SOFTWARE of sysexits.h: a role of ours cannot be kept alive
 
 _PATIENCE = 8  # restarts in a row after which the supervisor gives up, so that what supervises it learns of it
@@ -228,7 +229,7 @@ class Daemon:
 
 
 def main(words: list[str]) -> int:
-    """``run [--config FILE] [--once] [FILE...]``. 0 after a signal or a complete ``--once``; 70 if a role fails."""
+    """``run [--config FILE] [--once] [FILE...]``. 0, 2, 70, 78 or 130: docs/operating.md."""
     import argparse
 
     parser = argparse.ArgumentParser(prog="knockfirst run", description="Run the daemon: look, and serve metrics.")
@@ -270,7 +271,7 @@ def run(config: Config, *, once: bool) -> int:
 
 def _once(daemon: Daemon, log: logging.Logger) -> int:
     if not daemon.wait_finished(None):
-        return FAILED if daemon.failed.is_set() else 0
+        return FAILED if daemon.failed.is_set() else INTERRUPTED
     status = daemon.status()
     log.info("everything read", extra={"servers": status["servers"], "unreadable": status["unreadable"]})
     return InputError.exit_code if status["unreadable"] else 0

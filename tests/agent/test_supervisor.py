@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import ipc
+from agent import ipc, supervisor
 from agent.child import Child, Role
 from agent.config import Config, check
 from agent.errors import ConfigError, InputError
@@ -51,7 +51,9 @@ def config(*files: Path, **sections: Any) -> Config:
 
 def get(url: str, page: str) -> tuple[str, str]:
     host, port = url.removeprefix("http://").removesuffix("/metrics").rsplit(":", 1)
-    with socket.create_connection((host, int(port)), 10) as client:
+    with socket.socket() as client:
+        client.settimeout(10)
+        client.connect((host, int(port)))
         client.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
         answer = b""
         while more := client.recv(65_536):
@@ -138,7 +140,7 @@ def settings(tmp_path: Path) -> Path:
 def test_once_ends_with_0_and_says_nothing_on_stdout(tmp_path: Path, settings: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "agent", "run", "--config", settings, "--once", capture(tmp_path / "a.pcap")],
-        cwd=ROOT, capture_output=True, text=True, timeout=30,
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (said.returncode, said.stdout) == (0, "")
     assert all(line.startswith("ts=") for line in said.stderr.splitlines())
@@ -244,3 +246,22 @@ def test_the_control_socket_says_nothing_to_a_stranger(tmp_path: Path) -> None:
                 os._exit(0)
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_run_once_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real ones would replace the handlers of this process.
+    monkeypatch.setattr(supervisor, "begin", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    (tmp_path / "k.toml").write_text("[exporter]\nlisten = '127.0.0.1:0'\n")
+    words = ["--config", str(tmp_path / "k.toml"), "--once"]
+    assert supervisor.main([*words, str(capture(tmp_path / "a.pcap"))]) == 0
+    assert supervisor.main([*words, str(tmp_path / "none.pcap")]) == 2
+
+
+def test_a_run_that_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catchers: list[Any] = []
+    monkeypatch.setattr(signal, "signal", lambda _, catcher: catchers.append(catcher) or catcher(15, None))
+    wanted = config(capture(tmp_path / "a.pcap"))
+    assert supervisor.run(wanted, once=False) == 0
+    assert supervisor.run(wanted, once=True) == supervisor.INTERRUPTED
+    assert len(catchers) == 4

@@ -161,3 +161,23 @@ def test_the_role_imports_nothing_it_does_not_need() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert not {"pydantic", "prometheus_client", "scapy", "httpx", "asyncio"} & set(said.stdout.split())
+
+
+@pytest.mark.parametrize("files", [[], ["/nonexistent.pcap"]])
+def test_the_role_reads_tells_and_ends_with_the_agent(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    # The real one would replace the handlers of this process.
+    monkeypatch.setattr(service, "begin", lambda *_: LOG)
+    here, there = socket.socketpair()
+    agent = ipc.Link(there, frozenset({Type.INPUTS, Type.COUNTERS}))
+    agent.send(Type.SECTION, SECTION | {"files": files})
+    there.shutdown(socket.SHUT_WR)
+    assert service.main([f"agent={here.detach()}"]) == service.GONE
+    said = [message[1] for message in iter(agent.receive, None) if message[0] is Type.INPUTS]
+    assert said[-1] == {"files": len(files), "read": 0, "unreadable": len(files)}
+    there.close()
+
+
+def test_the_role_ends_where_the_agent_says_nothing() -> None:
+    here, there = socket.socketpair()
+    there.close()
+    assert service.main([f"agent={here.detach()}"]) == service.GONE

@@ -29,8 +29,15 @@ def serving() -> Iterator[tuple[str, int]]:
         listener.close()
 
 
+def connected(where: tuple[str, int]) -> socket.socket:
+    client = socket.socket()
+    client.settimeout(10)
+    client.connect(where)
+    return client
+
+
 def said(where: tuple[str, int], request: bytes) -> bytes:
-    with socket.create_connection(where, 10) as client:
+    with connected(where) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
         answer = b""
@@ -78,9 +85,9 @@ def test_head_is_get_without_a_body() -> None:
 def test_silent_clients_take_places_and_give_them_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web.Request, "timeout", 0.3)
     with serving() as where:
-        silent = [socket.create_connection(where, 10) for _ in range(web.MAX_CONNECTIONS)]
+        silent = [connected(where) for _ in range(web.MAX_CONNECTIONS)]
         # The places are taken one after the other; whoever comes when there is none is sent away at once.
-        with socket.create_connection(where, 10) as late:
+        with connected(where) as late:
             assert late.recv(1) == b""
         for client in silent:
             assert client.recv(1) == b""

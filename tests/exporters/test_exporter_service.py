@@ -1,0 +1,96 @@
+"""The exporter role between an agent and a scraper, and the capture and agent roles' ends, in this process."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agent import ipc
+from agent.ipc import Type
+from agent.messages import Snapshot
+from agent.snapshot import Tally, aggregates
+from exporters import service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SNAPSHOT = {
+    "number": 7, "time": 30.0, "took": 0.01, **Tally(started=10.0).body(), **aggregates([], {}), "not_ready": [],
+    "kept": 0, "kept_at_most": 9, "inventory": {},
+}  # fmt: skip
+SECTION = {"log": {"level": "info", "format": "logfmt"}}
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[ipc.Link, tuple[str, int], Callable[[], int]]]:
+    """Starts the role; gives the agent's end of its link, where it listens, and a wait for its exit code."""
+    # The real one would replace the handlers of this process.
+    monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("exporter"))
+
+    def begin() -> tuple[ipc.Link, tuple[str, int], Callable[[], int]]:
+        ours, theirs = socket.socketpair()
+        listener = socket.create_server(("127.0.0.1", 0))
+        where = listener.getsockname()
+        codes: list[int] = []
+        words = [f"agent={theirs.detach()}", f"listen={listener.detach()}"]
+        thread = threading.Thread(target=lambda: codes.append(service.main(words)), daemon=True)
+        thread.start()
+
+        def ended() -> int:
+            thread.join(10)
+            return codes[0]
+
+        ours.settimeout(10)
+        return ipc.Link(ours, frozenset({Type.SHOWN})), where, ended
+
+    return begin
+
+
+def scraped(where: tuple[str, int], page: str) -> str:
+    with socket.socket() as client:
+        client.settimeout(10)
+        client.connect(where)
+        client.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
+        answer = b""
+        while more := client.recv(65_536):
+            answer += more
+    return answer.decode()
+
+
+def test_it_shows_what_it_was_told_and_says_so(role: Any) -> None:
+    agent, where, ended = role()
+    agent.send(Type.SECTION, SECTION)
+    assert " 503 " in scraped(where, "/-/ready").splitlines()[0]
+    agent.send(Type.SNAPSHOT, SNAPSHOT)
+    assert agent.receive() == (Type.SHOWN, {"number": 7})
+    assert " 200 " in scraped(where, "/-/ready").splitlines()[0]
+    assert "knockfirst_inventory_servers_limit 9.0" in scraped(where, "/metrics")
+    agent.close()
+    assert ended() == service.GONE
+
+
+def test_it_ends_when_the_agent_has_gone_before_it_spoke(role: Any) -> None:
+    agent, _, ended = role()
+    agent.close()
+    assert ended() == service.GONE
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [(Type.SECTION, SECTION), (Type.SNAPSHOT, {}), (Type.SNAPSHOT, SNAPSHOT | {"address": "192.0.2.1"})],
+)
+def test_it_fails_aloud_where_the_agent_says_something_else(role: Any, kind: Type, body: dict[str, Any]) -> None:
+    agent, _, ended = role()
+    agent.send(Type.SECTION, SECTION)
+    agent.send(kind, body)
+    assert ended() == 70
+
+
+def test_a_snapshot_has_no_place_for_an_address() -> None:
+    said = str(Snapshot.model_json_schema())
+    assert "address" not in {name.lower() for name in Snapshot.model_fields}
+    assert "'address'" not in said
