@@ -102,7 +102,7 @@ def test_dns_answers() -> None:
     )
     read = dpkt.dns.DNS(dns.answer("example.org", "MX", records))
     assert read.qd[0].name == "example.org"
-    assert (read.an[0].preference, read.an[0].mxname) == (10, "mail.example.org")
+    assert (read.an[0].rdata[:2], read.an[0].mxname) == (b"\0\x0a", "mail.example.org")
     assert (read.an[1].ip, read.an[2].ip6[:4]) == (bytes((192, 0, 2, 25)), b"\x20\x01\x0d\xb8")
     assert (read.an[3].weight, read.an[3].port, read.an[3].srvname) == (5, 443, "mail.example.org")
     assert read.an[4].cname == "mail.example.org"

@@ -8,6 +8,8 @@ TRUTH = {
     "192.0.2.3": "exchange-edge",
     "192.0.2.4": "exchange-edge",
     "192.0.2.5": "exchange-edge",
+    "192.0.2.6": "exchange-edge",
+    "192.0.2.7": "silent",
 }
 
 STACKS = (
@@ -16,6 +18,8 @@ STACKS = (
     "qinq:200 vlan:101 mpls:3001 ethernet vlan:9",
     "vlan:7 mpls:3001 mpls:3002 control qinq:200 vlan:101",
     "mpls:3001 mpls:3002 control qinq:200 vlan:101 pppoe:17",
+    "vlan:7 mpls:3001 mpls:3002 control qinq:200 vlan:101 pppoe:17",
+    "vlan:7 mpls:3001 mpls:3002 mpls:3003 control qinq:200 vlan:101 pppoe:17",
 )
 
 
