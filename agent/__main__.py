@@ -21,7 +21,8 @@ COMMANDS = {
 
 def usage() -> str:
     rows = "\n".join(f"  {name:13} {what}" for name, (_, what) in COMMANDS.items())
-    return f"usage: knockfirst COMMAND [ARGUMENT ...]\n\n{rows}\n\n`knockfirst COMMAND --help` says more. `--version` prints the version.\n"
+    more = "`knockfirst COMMAND --help` says more. `--version` prints the version."
+    return f"usage: knockfirst COMMAND [ARGUMENT ...]\n\n{rows}\n\n{more}\n"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +55,7 @@ def _run(command: str, words: list[str]) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone; keep the interpreter from complaining of it once more at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 141
 
 

@@ -78,7 +78,7 @@ def span(parts: tuple[int, ...]) -> tuple[Build, Build]:
 
 
 def generation_of(parts: tuple[int, ...]) -> Generation | None:
-    """The generation that two or more parts name; None for what is not an Exchange server (15.20 is Exchange Online)."""
+    """The generation that two or more parts name; None for what is no Exchange server (15.20 is Exchange Online)."""
     found = _MAJORS.get(parts[0]) or _GENERATIONS.get((parts[0], parts[1]))
     if found == "2019" and len(parts) > 2:
         return "SE" if parts[2] >= _FIRST_SE else "2019"

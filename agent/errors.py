@@ -5,7 +5,7 @@ running service and raised in tests.
 """
 
 
-class Malformed(Exception):
+class Malformed(Exception):  # noqa: N818 - it is not ours
     """The peer sent bytes that its protocol does not allow. Counted, sampled in logs, never fatal."""
 
 

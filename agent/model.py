@@ -13,9 +13,7 @@ from agent.build import BuildRange, Generation
 Product = Literal["exchange", "exchange-edge", "exchange-online", "iis-smtp", "other", "unknown"]
 Verdict = Literal["confirmed", "probable", "suspected", "none"]
 Origin = Literal["passive", "active"]
-Status = Literal[
-    "vulnerable", "possible", "fixed_if_configured", "fixed", "not_affected", "not_assessed", "unknown"
-]
+Status = Literal["vulnerable", "possible", "fixed_if_configured", "fixed", "not_affected", "not_assessed", "unknown"]
 
 PRODUCTS: tuple[Product, ...] = ("exchange", "exchange-edge", "exchange-online", "iis-smtp", "other", "unknown")
 GENERATIONS: tuple[Generation, ...] = ("5.5", "2000", "2003", "2007", "2010", "2013", "2016", "2019", "SE")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.screen import colour, table
@@ -23,7 +23,7 @@ def rfc3339(seconds: float) -> str:
     """Seconds since the epoch as RFC 3339 in UTC, to the microsecond."""
     # Captures exist with times of the year 2107 and beyond, which datetime takes; what it does not take is not a time.
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     except (ValueError, OverflowError, OSError):
         return "1970-01-01T00:00:00.000000Z"
 

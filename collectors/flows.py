@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collectors.telling import Telling
 
 SWEEP = 1024  # streams between two looks for those that are too old
-_CLIENT = b"c"  # a side of a server's talk: what clients say to it, or the first byte of what it says itself
+CLIENT = b"c"  # a side of a server's talk: what clients say to it, or the first byte of what it says itself
 
 
 class Piece(NamedTuple):
@@ -39,28 +39,29 @@ class Flows:
         self._telling = telling
         self._followed: dict[int, Stream] = {}
 
-    def begins(self, key: bytes, server: bytes, *, from_server: bool, piece: Piece) -> None:
-        """A segment that begins like a protocol, or stands on a port where everything is read."""
-        stream = self.reassembly.known(key)
-        if stream is None:
-            who = server + (piece.payload[:1] if from_server else _CLIENT)
-            if self._telling.sated(who, piece.time):
-                self.counts["streams_of_the_sated"] += 1
-                return
-            stream = self.reassembly.open(key, piece.sequence, piece.time, server, from_server=from_server)
-            if not self.reassembly.counts["streams"] % SWEEP:
-                self._sweep(piece.time)
-        elif stream.done and not self._another_head(stream, piece):
-            return
-        self._take(stream, piece)
+    def stream(self, key: bytes, server: bytes, sequence: int, time: float, side: bytes) -> Stream | None:
+        """The stream of a segment that begins like a protocol, or stands on a port where everything is read.
 
-    def goes_on(self, key: bytes, piece: Piece) -> bool:
-        """A segment that begins like nothing in particular: True if it belongs to a stream that is being read."""
+        ``side`` is CLIENT, or the first byte of what the server says. None for a stream that has said all, and for a
+        server of which enough was heard.
+        """
         stream = self.reassembly.known(key)
-        if stream is None or stream.done:
-            return False
-        self._take(stream, piece)
-        return True
+        if stream is not None:
+            if stream.done and not (side == b"H" and self.reassembly.restart(stream, sequence)):
+                return None  # only HTTP says something anew on a connection that is kept alive
+            return stream
+        if self._telling.sated(server + side, time):
+            self.counts["streams_of_the_sated"] += 1
+            return None
+        stream = self.reassembly.open(key, sequence, time, server, from_server=side != CLIENT)
+        if not self.reassembly.counts["streams"] % SWEEP:
+            self._sweep(time)
+        return stream
+
+    def begun(self, key: bytes) -> Stream | None:
+        """The stream of a segment that begins like nothing in particular, if it is being read."""
+        stream = self.reassembly.known(key)
+        return None if stream is None or stream.done else stream
 
     def end(self) -> None:
         """The end of the capture: let every stream go."""
@@ -72,11 +73,8 @@ class Flows:
         for leaver in self.reassembly.leavers(time):
             self._leave(leaver, time)
 
-    def _another_head(self, stream: Stream, piece: Piece) -> bool:
-        """Whether a connection that is kept alive goes on with a further response head."""
-        return piece.payload[:4] == b"HTTP" and self.reassembly.restart(stream, piece.sequence)
-
-    def _take(self, stream: Stream, piece: Piece) -> None:
+    def take(self, stream: Stream, piece: Piece) -> None:
+        """Read what a segment adds to its stream."""
         time, sequence, acknowledged, payload, size = piece
         if stream.dissector is None and sequence == stream.next and not self._begin(stream, payload):
             return
@@ -94,7 +92,7 @@ class Flows:
     def _begin(self, stream: Stream, payload: bytes) -> bool:
         """Choose the dissector of a stream by how it begins. False where there is none."""
         port = int.from_bytes(stream.server[-2:], "big")
-        stream.side = payload[:1] if stream.from_server else _CLIENT
+        stream.side = payload[:1] if stream.from_server else CLIENT
         dissector = stream.dissector = choose(payload, port, from_server=stream.from_server)
         if dissector is None:
             stream.done = True

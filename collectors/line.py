@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import Malformed
 from collectors.dissectors import dns, tcp
-from collectors.flows import Flows, Piece
+from collectors.flows import CLIENT, Flows, Piece
 from collectors.packets import admit
 from collectors.packets.decode import TCP, Packet, decode, tcp_header
 from collectors.packets.source import open_source
@@ -45,19 +45,19 @@ class Line:
         return {**self._counts, **self._telling.counts, **flows.counts, **flows.reassembly.counts, **told}
 
     def read(
-        self, path: str, *, counting: bool = False, progress: Callable[[int, int], None] | None = None
+        self, path: str, *, counting: bool = False, progress: Callable[[int], None] | None = None
     ) -> Iterator[Observation]:
         """Every new fact in a capture file, as it is found. Raises InputError for a file that is none.
 
         ``counting`` reads every frame in Python, so that each is numbered and its fate counted; without it libpcap
-        filters where it can, and what it drops is not seen here. ``progress`` is told bytes read and bytes in all.
+        filters where it can, and what it drops is not seen here. ``progress`` is told how many bytes are read.
         """
         source = open_source(path, self.prefixes, counting=counting)
         self._flows.follow = source.follow
         for at in source.batches(self._count if counting else self.frame):
             yield from self._telling.given()
             if progress:
-                progress(at, source.size)
+                progress(at)
         self._flows.end()
         yield from self._telling.given()
         if source.loss:
@@ -107,18 +107,22 @@ class Line:
         payload = data[start:end]
         ports = data[at : at + 4]
         side = admit.payload_side(payload, size, source)
-        piece = Piece(time, sequence, acknowledged, payload, size)
         if not side:
             # What goes on with a stream that was begun may look like anything.
-            if self._flows.goes_on(addresses + ports, piece):
-                return None
-            return "not_wanted" if payload else "truncated"
-        half = len(addresses) >> 1
-        from_server = side == admit.SERVER
-        server = addresses[:half] + ports[:2] if from_server else addresses[half:] + ports[2:]
-        if self.prefixes and server[:-2] not in self.prefixes:
-            return "outside_prefixes"
-        self._flows.begins(addresses + ports, server, from_server=from_server, piece=piece)
+            stream = self._flows.begun(addresses + ports)
+            if stream is None:
+                return "not_wanted" if payload else "truncated"
+        else:
+            half = len(addresses) >> 1
+            if side == admit.SERVER:
+                server, talk = addresses[:half] + ports[:2], payload[:1]
+            else:
+                server, talk = addresses[half:] + ports[2:], CLIENT
+            if self.prefixes and server[:-2] not in self.prefixes:
+                return "outside_prefixes"
+            stream = self._flows.stream(addresses + ports, server, sequence, time, talk)
+        if stream is not None:
+            self._flows.take(stream, Piece(time, sequence, acknowledged, payload, size))
         return None
 
     def _syn(self, time: float, packet: Packet, data: bytes) -> str | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from os.path import basename, getsize, isfile
 from typing import TYPE_CHECKING
 
 from agent.errors import InputError
+from agent.screen import Progress
 from collectors.line import Line
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def _options(words: list[str]) -> Namespace:
     parser.add_argument("file", nargs="+", metavar="FILE", help="a pcap or pcapng file")
     parser.add_argument("--json", action="store_true", help="one JSON object a line and server")
     parser.add_argument("--all", action="store_true", help="also servers that are not Exchange")
-    parser.add_argument("--prefix", action="append", default=[], metavar="CIDR", help="look only at servers in this prefix")
+    parser.add_argument("--prefix", action="append", default=[], metavar="CIDR", help="only servers in this prefix")
     parser.add_argument("--frames", action="store_true", help="number the frames (reads every frame in Python: slower)")
     parser.add_argument("--stats", action="store_true", help="count every frame and what became of it (slower)")
     parser.add_argument("--explain", metavar="ADDRESS", help="say why this server is believed to be what it is")
@@ -52,27 +54,21 @@ def _inventory() -> Inventory:
 
 
 def _read(line: Line, path: str, inventory: Inventory, options: Namespace) -> InputError | None:
-    progress = None
-    if sys.stderr.isatty():
-        from agent.screen import Progress
-
-        progress = Progress(sys.stderr, 0, path)
+    progress = Progress(sys.stderr, getsize(path) if isfile(path) else 0, basename(path))
     try:
-        counting = options.frames or options.stats
-        for observation in line.read(path, counting=counting, progress=progress and progress.update):
+        for observation in line.read(path, counting=options.frames or options.stats, progress=progress.update):
             inventory.observe(observation)
     except InputError as error:
         return error
     finally:
-        if progress:
-            progress.close()
+        progress.close()
     return None
 
 
 def _print(inventory: Inventory, line: Line, options: Namespace) -> None:
-    from datetime import datetime, timezone
+    from datetime import UTC, datetime
 
-    today = datetime.now(timezone.utc).date()
+    today = datetime.now(UTC).date()
     found = [a for a in inventory.assessments(today, every=options.all) if options.all or a.verdict != "none"]
     if options.explain:
         sys.stdout.write(_explanation(inventory.assessment(options.explain, today), options.explain))

@@ -39,7 +39,7 @@ class Reads(Protocol):
     def counts(self) -> dict[str, int]: ...
 
     def read(
-        self, path: str, *, counting: bool = False, progress: Callable[[int, int], None] | None = None
+        self, path: str, *, counting: bool = False, progress: Callable[[int], None] | None = None
     ) -> Iterator[Observation]: ...
 
 
@@ -76,7 +76,7 @@ class Capture:
             self._beat()
             self._tell_inputs(len(files), read, unreadable)
 
-    def _progress(self, at: int, size: int) -> None:
+    def _progress(self, at: int) -> None:
         """The line has come this far in a file: now and then what has gathered is sent."""
         if self._clock() >= self._due:
             self._beat()

@@ -5,24 +5,55 @@ from __future__ import annotations
 import random
 from struct import pack
 
+# The first begins with a nibble of 0, as a control word does; the second with one of 4, as IPv4 does.
 MACS = bytes.fromhex("02005e10000102005e100002")
+OTHER_MACS = bytes.fromhex("4e005e10000102005e100002")
 PAYLOADS = (
-    b"220 ex01.example.org Microsoft ESMTP MAIL Service ready\r\n", b"250-ex01 Hello [192.0.2.9]\r\n", b"* OK ready\r\n",
-    b"* CAPABILITY IMAP4\r\n", b"* 1 FETCH", b"+OK ready\r\n", b"+ TlRMTVNTUAACAAAA\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"GET / HTTP/1.1\r\n",
-    b"\x16\x03\x01\x00\x60\x01\x00\x00\x5c\x03\x03", b"\x16\x03\x03\x00\x60\x02\x00\x00\x5c\x03\x03", b"\x16\x03\x03\x00\x60\x0b\x00\x00\x5c",
-    b"\x16\x03\x03\x00\x04\x0e\x00\x00\x00", b"\x16\x03\x09\x00\x60\x01\x00", b"\x17\x03\x03\x00\x20" + bytes(32), b"", b"2", b"22", b"220", b"\x17", b"\x16\x03\x01\x00\x05",
-    b"EHLO client.example.net\r\n", b"\x00" * 8, b"\xff" * 40,
-)  # fmt: skip
+    b"220 ex01.example.org Microsoft ESMTP MAIL Service ready\r\n",
+    b"250-ex01 Hello [192.0.2.9]\r\n",
+    b"* OK ready\r\n",
+    b"* CAPABILITY IMAP4\r\n",
+    b"* 1 FETCH",
+    b"+OK ready\r\n",
+    b"+ TlRMTVNTUAACAAAA\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\n",
+    b"GET / HTTP/1.1\r\n",
+    b"EHLO client.example.net\r\n",
+    # ClientHello, ServerHello, Certificate, ServerHelloDone, an odd version, application data.
+    *(bytes.fromhex(h) for h in ("1603010060010000", "1603030060020000", "16030300600b0000", "16030300040e000000")),
+    *(bytes.fromhex(h) for h in ("160309006001000000", "1703030020" + "00" * 32, "1603010005")),
+    *(b"", b"2", b"22", b"220", b"\x17", bytes(8), b"\xff" * 40),
+)
 PORTS = (25, 587, 2525, 443, 80, 110, 143, 993, 995, 465, 53, 8443, 49152, 33000)
 NAMES = (
-    b"\x0cautodiscover\x07example\x03org\x00", b"\x0cAutoDiscover\x07example\x03org\x00", b"\x0d_autodiscover\x04_tcp\x07example\x00",
-    b"\x07example\x03org\x00", b"\x03www\x07example\x03org\x00", b"\x00", b"\x01a" * 12 + b"\x00", b"\xc0\x0c", b"\x0cautodiscovez\x00",
-)  # fmt: skip
+    b"\x0cautodiscover\x07example\x03org\x00",
+    b"\x0cAutoDiscover\x07example\x03org\x00",
+    b"\x0d_autodiscover\x04_tcp\x07example\x00",
+    b"\x0cautodiscovez\x00",
+    b"\x07example\x03org\x00",
+    b"\x03www\x07example\x03org\x00",
+    b"\x00",
+    b"\x01a" * 12 + b"\x00",
+    b"\xc0\x0c",
+)
 
 
-def tcp(source: int, destination: int, payload: bytes, *, flags: int = 0x18, sequence: int = 1, ack: int = 1, options: bytes = b"") -> bytes:
+def tcp(
+    source: int,
+    destination: int,
+    payload: bytes,
+    *,
+    flags: int = 0x18,
+    sequence: int = 1,
+    ack: int = 1,
+    options: bytes = b"",
+) -> bytes:
     options += b"\x01" * (-len(options) % 4)
-    return pack(">HHIIBBHHH", source, destination, sequence, ack, (5 + len(options) // 4) << 4, flags, 8192, 0, 0) + options + payload
+    return (
+        pack(">HHIIBBHHH", source, destination, sequence, ack, (5 + len(options) // 4) << 4, flags, 8192, 0, 0)
+        + options
+        + payload
+    )
 
 
 def udp(source: int, destination: int, payload: bytes) -> bytes:
@@ -40,7 +71,15 @@ def ipv4(
     return pack(">BBHHHBBH", 0x40 | header // 4, 0, length, 1, fragment, ttl, protocol, 0) + addresses + options + body
 
 
-def ipv6(protocol: int, body: bytes, *, source: int = 10, destination: int = 7, extensions: tuple[int, ...] = (), length: int | None = None) -> bytes:
+def ipv6(
+    protocol: int,
+    body: bytes,
+    *,
+    source: int = 10,
+    destination: int = 7,
+    extensions: tuple[int, ...] = (),
+    length: int | None = None,
+) -> bytes:
     chain, following = b"", protocol
     for kind in reversed(extensions):
         header = bytes((following, 0)) + (bytes(6) if kind != 44 else bytes(2) + bytes(4))
@@ -56,8 +95,8 @@ def ethernet(ethertype: int, body: bytes) -> bytes:
 
 
 def wrap(layers: tuple[str, ...], packet: bytes) -> bytes:
-    """An Ethernet frame with these layers around an IP packet, outermost first: vlan, qinq, old, pppoe, short (PPPoE with
-    a compressed protocol), mpls, pw (an MPLS label with control word and Ethernet), bare (the same without)."""
+    """An Ethernet frame with these layers around an IP packet, outermost first: vlan, qinq, old, pppoe, short (PPPoE
+    with a compressed protocol), mpls, pw (an MPLS label with control word and Ethernet), bare (the same without)."""
     return MACS + _wrapped(layers, packet)
 
 
@@ -89,7 +128,8 @@ def _labels(layers: tuple[str, ...], packet: bytes) -> bytes:
         return label + _labels(rest, packet)
     if head == "mpls":
         return label + packet
-    return label + (bytes(4) if head == "pw" else b"") + MACS + _wrapped(rest, packet)
+    macs = OTHER_MACS if len(rest) == 1 else MACS
+    return label + (bytes(4) if head == "pw" else b"") + macs + _wrapped(rest, packet)
 
 
 LAYERS = ("vlan", "qinq", "old", "pppoe", "short", "mpls", "pw", "bare")
@@ -98,11 +138,8 @@ LAYERS = ("vlan", "qinq", "old", "pppoe", "short", "mpls", "pw", "bare")
 def random_stack(r: random.Random, most: int = 7) -> tuple[str, ...]:
     stack: list[str] = []
     for _ in range(r.choice((0, 0, 1, 1, 2, 3, 4, 6, most))):
-        choices = LAYERS
-        if stack and stack[-1] in ("pppoe", "short"):
-            choices = ("mpls", "pw", "bare")
-        elif stack and stack[-1] == "mpls":
-            choices = ("mpls", "pw", "bare")
+        inside = stack and stack[-1] in ("pppoe", "short", "mpls")
+        choices = ("mpls", "pw", "bare") if inside else LAYERS
         stack.append(r.choice(choices))
     return tuple(stack)
 
@@ -112,17 +149,44 @@ def random_packet(r: random.Random) -> bytes:
     if kind < 0.7:
         flags = r.choice((0x18, 0x18, 0x18, 0x10, 0x12, 0x02, 0x04, 0x52))
         options = r.choice((b"", b"", b"\x02\x04\x05\xb4\x01\x03\x03\x08\x01\x01\x04\x02", b"\x01" * 40))
-        protocol, body = 6, tcp(r.choice(PORTS), r.choice(PORTS), r.choice(PAYLOADS), flags=flags, options=options, ack=r.choice((1, 77)))
+        protocol, body = (
+            6,
+            tcp(
+                r.choice(PORTS),
+                r.choice(PORTS),
+                r.choice(PAYLOADS),
+                flags=flags,
+                options=options,
+                ack=r.choice((1, 77)),
+            ),
+        )
     elif kind < 0.95:
         name = r.choice(NAMES)
         flags, counts = r.choice((0x8180, 0x0100)), r.choice(((1, 1), (1, 0), (0, 1), (1, 3)))
-        message = pack(">HHHHHH", 9, flags, *counts, 0, 0) + name + pack(">HH", r.choice((1, 15, 33)), 1) + b"\xc0\x0c" + bytes(12)
+        message = (
+            pack(">HHHHHH", 9, flags, *counts, 0, 0)
+            + name
+            + pack(">HH", r.choice((1, 15, 33)), 1)
+            + b"\xc0\x0c"
+            + bytes(12)
+        )
         protocol, body = 17, udp(r.choice((53, 53, 53, 443)), r.choice(PORTS), message)
     else:
         protocol, body = r.choice((1, 50, 58)), bytes(r.randrange(40))
     if r.random() < 0.5:
-        return ipv4(protocol, body, options=r.choice((b"", b"", b"\x94\x04\x00\x00")), fragment=r.choice((0x4000, 0, 0x4000, 0x2000, 0x0010)), source=r.choice(("192.0.2.10", "203.0.113.9")))
-    return ipv6(protocol, body, source=r.choice((10, 0x8010)), extensions=r.choice(((), (), (0,), (0, 60), (43, 60, 0), (0, 0, 0, 0, 0), (44,))))
+        return ipv4(
+            protocol,
+            body,
+            options=r.choice((b"", b"", b"\x94\x04\x00\x00")),
+            fragment=r.choice((0x4000, 0, 0x4000, 0x2000, 0x0010)),
+            source=r.choice(("192.0.2.10", "203.0.113.9")),
+        )
+    return ipv6(
+        protocol,
+        body,
+        source=r.choice((10, 0x8010)),
+        extensions=r.choice(((), (), (0,), (0, 60), (43, 60, 0), (0, 0, 0, 0, 0), (44,))),
+    )
 
 
 def damaged(r: random.Random, frame: bytes) -> bytes:

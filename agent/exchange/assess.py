@@ -17,9 +17,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.build import BuildRange, generation_of
+from agent.build import BuildRange, Generation, Precision, generation_of
 from agent.exchange.corroborate import corroborate, proxy_in_front, server_names
-from agent.model import GENERATIONS, Assessment, Evidence, Generation, Observation, Product, Verdict
+from agent.model import GENERATIONS, Assessment, Evidence, Finding, Observation, Product, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,32 +56,34 @@ class Belief:
 
 def judge(evidence: Iterable[Evidence], catalogue: Catalogue | None = None) -> Belief:
     """Fuse evidence of one server. With a catalogue, the build is narrowed to builds that exist."""
-    distinct = sorted({e.fingerprint: e for e in evidence}.values(), key=lambda e: -e.weight)
-    posterior = _posterior(distinct)
+    weighed = sorted(evidence, key=lambda e: -e.weight)
+    posterior = _posterior(weighed)
     confidence = math.fsum(posterior[p] for p in EXCHANGE)
-    verdict = next((v for least, v in THRESHOLDS if confidence >= least), "none")
+    verdict: Verdict = next((v for least, v in THRESHOLDS if confidence >= least), "none")
     # With verdict `none` no Exchange kind is named, however the rest is spread.
     # Nor is any product that no evidence speaks for: priors alone are `unknown`.
-    spoken_for = {"unknown", *(p for e in distinct for p in e.claims.products)}
+    spoken_for = {"unknown", *(p for e in weighed for p in e.claims.products)}
     candidates = [p for p in posterior if (p in EXCHANGE) == (verdict != "none") and p in spoken_for]
     product = max(candidates, key=posterior.__getitem__)
     if product not in ("exchange", "exchange-edge"):
         return Belief(product, None, verdict, confidence, None)
     # Exchange 2000 and 2003 run on the SMTP service of IIS: what that says of the generation holds for them as well.
-    supporting = [e for e in distinct if not e.claims.products or {product, "iis-smtp"}.intersection(e.claims.products)]
+    supporting = [e for e in weighed if not e.claims.products or {product, "iis-smtp"}.intersection(e.claims.products)]
     generations, notes = _generations(supporting)
     generation = generations[0] if len(generations) == 1 else None
-    build = _build(supporting, generations, catalogue)
-    return Belief(product, generation, verdict, confidence, build, notes)
+    return Belief(product, generation, verdict, confidence, _build(supporting, generations, catalogue), notes)
 
 
-def _posterior(distinct: Sequence[Evidence]) -> dict[Product, float]:
-    shown = {e.observation.server.port for e in distinct if EXCHANGE.intersection(e.claims.products)}
+def _posterior(evidence: Sequence[Evidence]) -> dict[Product, float]:
+    """The probability of each product. What matched on several ports counts once, for whatever port it counts on."""
+    shown = {e.observation.server.port for e in evidence if not EXCHANGE.isdisjoint(e.claims.products)}
     score = {p: math.log(prior) for p, prior in PRIOR.items()}
-    for e in distinct:
+    counted: set[tuple[str, Product]] = set()
+    for e in evidence:
         counts_against = not shown or e.observation.server.port in shown
         for product in e.claims.products:
-            if product in EXCHANGE or counts_against:
+            if (product in EXCHANGE or counts_against) and (e.fingerprint, product) not in counted:
+                counted.add((e.fingerprint, product))
                 score[product] += e.weight
     top = max(score.values())
     likelihood = {p: math.exp(s - top) for p, s in score.items()}
@@ -92,7 +94,7 @@ def _posterior(distinct: Sequence[Evidence]) -> dict[Product, float]:
 def _generations(supporting: Sequence[Evidence]) -> tuple[tuple[Generation, ...], tuple[str, ...]]:
     """The generations that all claims allow, in order; a claim that leaves none is set aside and told."""
     allowed: set[Generation] = set(GENERATIONS)
-    notes: list[str] = []
+    notes: dict[str, None] = {}
     # An exact build says it best, then the heavier evidence.
     for e in sorted(supporting, key=lambda e: e.claims.build is None):
         claimed = _claimed(e)
@@ -101,7 +103,9 @@ def _generations(supporting: Sequence[Evidence]) -> tuple[tuple[Generation, ...]
         if allowed & claimed:
             allowed &= claimed
         else:
-            notes.append(f"{e.fingerprint} speaks for {' or '.join(sorted(claimed))}, against the stronger evidence")
+            notes.setdefault(
+                f"{e.fingerprint} speaks for {' or '.join(sorted(claimed))}, against the stronger evidence"
+            )
     if len(allowed) == len(GENERATIONS):
         return (), tuple(notes)
     return tuple(g for g in GENERATIONS if g in allowed), tuple(notes)
@@ -117,7 +121,7 @@ def _claimed(e: Evidence) -> set[Generation]:
 def _build(
     supporting: Sequence[Evidence], generations: Sequence[Generation], catalogue: Catalogue | None
 ) -> BuildRange | None:
-    """The most precise build that fits; of several servers behind one address the oldest; else the generation's span."""
+    """The most precise build that fits; of several servers at one address the oldest; else the generation's span."""
     claims = [b for e in supporting if (b := e.claims.build) and generation_of(b.low) in generations]
     if claims:
         best = min(claims, key=lambda b: (("su", "cu", "generation", "product").index(b.precision), b.low))
@@ -125,24 +129,22 @@ def _build(
     if catalogue and generations:
         spans = [s for g in generations if (s := catalogue.span_of(g))]
         if len(spans) == len(generations):
-            precision = "generation" if len(generations) == 1 else "product"
+            precision: Precision = "generation" if len(generations) == 1 else "product"
             return BuildRange(spans[0][0], spans[-1][1], precision)
     return None
 
 
-def evidence_of(observations: Iterable[Observation], book: Book) -> list[Evidence]:
-    """Every match of the book on these observations, in their order."""
-    return [
-        Evidence(o, m.fingerprint, m.claims, m.weight) for o in observations for m in book.match(o.kind, o.value)
-    ]
+def evidence_of(observation: Observation, book: Book) -> list[Evidence]:
+    """Every match of the book on an observation."""
+    matches = book.match(observation.kind, observation.value)
+    return [Evidence(observation, m.fingerprint, m.claims, m.weight) for m in matches]
 
 
 def assess(
-    address: str, observations: Sequence[Observation], book: Book, catalogue: Catalogue, at: date
+    address: str, observations: Sequence[Observation], matched: Sequence[Evidence], catalogue: Catalogue, at: date
 ) -> Assessment:
-    """All that is believed of one server address from what was observed there, as of the day ``at``."""
-    evidence = evidence_of(observations, book)
-    evidence += corroborate(observations, evidence)
+    """All that is believed of one server address, as of the day ``at``, from its observations and their matches."""
+    evidence = [*matched, *corroborate(observations, matched)]
     proxy = proxy_in_front(observations, evidence)
     usable = [e for e in evidence if not (proxy and _is_the_proxys(e))]
     belief = judge(usable, catalogue)
@@ -168,7 +170,7 @@ def _is_the_proxys(e: Evidence) -> bool:
     return e.observation.kind in ("tcp.synack", "tls.server_hello") and e.observation.server.port in (80, 443)
 
 
-def _findings(belief: Belief, catalogue: Catalogue, at: date) -> tuple:  # type: ignore[type-arg]
+def _findings(belief: Belief, catalogue: Catalogue, at: date) -> tuple[Finding, ...]:
     if belief.build and belief.build.precision in ("cu", "su"):
         return catalogue.findings(belief.build, at)
     if belief.generation:

@@ -15,7 +15,9 @@ WEB_PORTS = frozenset((80, 443))
 STRONG = 5.0  # nats: an observation that names Exchange by itself
 LINUX_TTL = 64  # Windows starts at 128; 64 at most means another stack answered
 
-_HOST = re.compile(r"^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,20}$", re.IGNORECASE)
+_HOST = re.compile(
+    r"^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,20}$", re.IGNORECASE
+)
 _ADDRESS = re.compile(r"^[\d.]{1,15}$")
 _TTL = re.compile(r"^ttl=(\d{1,3}) ")
 

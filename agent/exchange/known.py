@@ -78,7 +78,7 @@ def read(name: str) -> dict[str, Any]:
     import json
 
     # pathlib and importlib.resources would cost more time than reading the file does.
-    with open(f"{__file__.rpartition('/')[0]}/data/{name}", encoding="utf-8") as file:  # noqa: PTH123
+    with open(f"{__file__.rpartition('/')[0]}/data/{name}", encoding="utf-8") as file:
         content: dict[str, Any] = json.load(file)
     return content
 

@@ -77,6 +77,7 @@ class _Direction:
     """What both directions share: collects ``_need`` bytes of a message, then asks ``_reached`` what comes next."""
 
     collector: ClassVar[str] = "tls"
+    _hello: ClassVar[int]
     __slots__ = ("_fault", "_message", "_need", "_records", "_skip", "done")
 
     def __init__(self) -> None:
@@ -133,18 +134,32 @@ class _Direction:
             self._stop()
 
     def _collect(self, fragment: bytes, facts: list[Fact]) -> None:
-        at = 0
-        while at < len(fragment) and not self.done:
+        at, size = 0, len(fragment)
+        while at < size and not self.done:
             if self._skip:
-                step = min(self._skip, len(fragment) - at)
+                step = min(self._skip, size - at)
                 self._skip -= step
                 at += step
+                continue
+            end = self._whole(fragment, at, facts)
+            if end > at:
+                at = end
                 continue
             missing = self._need - len(self._message)
             self._message += fragment[at : at + missing]
             at += missing
             if len(self._message) == self._need:
                 self._reached(self._message, facts)
+
+    def _whole(self, fragment: bytes, at: int, facts: list[Fact]) -> int:
+        """Read a hello that stands whole in one fragment, as nearly all do, without collecting it. Returns its end."""
+        if self._message or len(fragment) < at + _HEADER or fragment[at] != self._hello:
+            return at
+        end = at + _HEADER + int.from_bytes(fragment[at + 1 : at + _HEADER], "big")
+        if not _MIN_HELLO + _HEADER <= end - at <= _MAX_SERVER_HELLO or end > len(fragment):
+            return at
+        self._reached(fragment[at:end], facts)
+        return end
 
     def _next(self, *, skip: int = 0) -> None:
         self._message.clear()
@@ -154,7 +169,7 @@ class _Direction:
         self.done = True
         self._message = bytearray()
 
-    def _reached(self, message: bytearray, facts: list[Fact]) -> None:
+    def _reached(self, message: bytes | bytearray, facts: list[Fact]) -> None:
         raise NotImplementedError
 
     def _rest(self, message: bytes) -> list[Fact]:
@@ -167,9 +182,10 @@ class TlsServer(_Direction):
     A HelloRetryRequest is told as the ServerHello that it looks like, and nothing after it (RFC 8446 4.1.4).
     """
 
+    _hello = _SERVER_HELLO
     __slots__ = ()
 
-    def _reached(self, message: bytearray, facts: list[Fact]) -> None:
+    def _reached(self, message: bytes | bytearray, facts: list[Fact]) -> None:
         if len(message) == _HEADER:
             self._header(message[0], int.from_bytes(message[1:4], "big"))
         elif message[0] == _SERVER_HELLO:
@@ -198,7 +214,7 @@ class TlsServer(_Direction):
         else:
             self._next(skip=size)
 
-    def _certificate(self, message: bytearray) -> None:
+    def _certificate(self, message: bytes | bytearray) -> None:
         size, chain, leaf = (int.from_bytes(message[at : at + 3], "big") for at in (1, 4, 7))
         if chain + 3 != size or leaf + 3 > chain:
             raise Malformed("lengths of a Certificate message contradict each other")
@@ -216,9 +232,10 @@ class TlsServer(_Direction):
 class TlsClient(_Direction):
     """The client's side: ``tls.sni`` of its ClientHello, and nothing else of it."""
 
+    _hello = _CLIENT_HELLO
     __slots__ = ()
 
-    def _reached(self, message: bytearray, facts: list[Fact]) -> None:
+    def _reached(self, message: bytes | bytearray, facts: list[Fact]) -> None:
         if len(message) > _HEADER:
             self._told(message, facts)
             return
@@ -227,7 +244,7 @@ class TlsClient(_Direction):
             raise Malformed("a TLS client that does not begin with a ClientHello")
         self._need = min(_HEADER + size, LIMIT)
 
-    def _told(self, message: bytearray, facts: list[Fact]) -> None:
+    def _told(self, message: bytes | bytearray, facts: list[Fact]) -> None:
         if self._need == LIMIT:
             facts += self.end()
         else:
@@ -244,17 +261,16 @@ def _server_hello(message: bytes) -> tuple[str, int]:
     version = message[4] << 8 | message[5]
     if version not in _VERSIONS:
         raise Malformed(f"ServerHello of version {version:04x}")
-    start, at = _vector(message, 38, 1)
-    session = at - start
+    session = message[38]
+    at = 39 + session
     if session > 32 or at + 3 > len(message):
         raise Malformed("ServerHello whose session id leaves no room")
     cipher, at = message[at] << 8 | message[at + 1], at + 3
     kinds: list[str] = []
     if at < len(message):
-        at, stop = _vector(message, at, 2)
-        if stop != len(message):
+        if at + 2 + int.from_bytes(message[at : at + 2], "big") != len(message):
             raise Malformed("ServerHello with bytes after its extensions")
-        for kind, start, end in _extensions(message, at, stop):
+        for kind, start, end in _extensions(message, at):
             kinds.append(f"{kind:04x}")
             if kind == _SUPPORTED_VERSIONS and end - start == 2:
                 version = message[start] << 8 | message[start + 1]
@@ -270,38 +286,47 @@ def _hello_lines(version: int, cipher: int, kinds: list[str], session: int) -> s
 
 def _server_name(message: bytes) -> str | None:
     """The host name that a ClientHello asks for (RFC 6066 section 3). Raises Malformed if it is cut before that."""
-    _, at = _vector(message, 38, 1)  # session id
-    _, at = _vector(message, at, 2)  # cipher suites
-    _, at = _vector(message, at, 1)  # compression methods
+    try:
+        at = 39 + message[38]  # session id
+        at += 2 + (message[at] << 8 | message[at + 1])  # cipher suites
+        at += 1 + message[at]  # compression methods
+    except IndexError:
+        raise _short() from None
     if at == len(message):
         return None
-    stop = at + 2 + int.from_bytes(message[at : at + 2], "big")
-    for kind, start, end in _extensions(message, at + 2, stop):
+    for kind, start, end in _extensions(message, at):
         if kind == _SERVER_NAME:
-            first, last = _vector(message, start + 3, 2)
+            last = start + 5 + int.from_bytes(message[start + 3 : start + 5], "big")
             if last > end:
                 raise Malformed("server name longer than its extension")
-            return hostname(message[first:last]) if message[start + 2] == 0 else None
+            return hostname(message[start + 5 : last]) if message[start + 2] == 0 else None
     return None
 
 
-def _extensions(message: bytes, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """Type, start and end of each extension (RFC 8446 4.2)."""
+def _extensions(message: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """Type, start and end of each extension of the list that begins with its length at ``at`` (RFC 8446 4.2).
+
+    A list may be cut with its message: what was captured of it is told before the Malformed.
+    """
+    if at + 2 > len(message):
+        raise _short()
+    stop = at + 2 + (message[at] << 8 | message[at + 1])
+    at += 2
     for _ in range(_MAX_EXTENSIONS):
         if at == stop:
             return
-        start, end = _vector(message, at + 2, 2)
+        start = at + 4
+        if start > len(message):
+            raise _short()
+        end = start + (message[at + 2] << 8 | message[at + 3])
         if end > stop:
             raise Malformed("extension longer than its list")
+        if end > len(message):
+            raise _short()
         yield message[at] << 8 | message[at + 1], start, end
         at = end
     raise Malformed(f"more than {_MAX_EXTENSIONS} extensions")
 
 
-def _vector(message: bytes, at: int, width: int) -> tuple[int, int]:
-    """Start and end of what a length of ``width`` bytes at ``at`` announces."""
-    start = at + width
-    end = start + int.from_bytes(message[at:start], "big")
-    if end > len(message):
-        raise Malformed("hello shorter than its own lengths")
-    return start, end
+def _short() -> Malformed:
+    return Malformed("hello shorter than its own lengths")

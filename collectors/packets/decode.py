@@ -4,7 +4,8 @@ The walk. From the link header on, a frame is a chain of ethertypes, PPP protoco
 header. Each tag, label or PPPoE header is one layer; MAX_LAYERS of them in any order are followed, which takes in
 QinQ under PPPoE under a pseudowire. What follows an MPLS label stack names no type (RFC 3032): the first nibble
 decides (RFC 4928), an IP header has to fit into the frame to count as one, and everything else is Ethernet, after a
-control word where the nibble is 0 (RFC 4385).
+control word (RFC 4385) where the nibble is 0 and an ethertype that we know stands where it then has to: many a MAC
+address begins with a nibble of 0 too.
 
 Lengths come from the IP header, never from the frame: Ethernet pads.
 """
@@ -14,12 +15,15 @@ from __future__ import annotations
 from struct import Struct
 
 MAX_LAYERS = 6
-MAX_EXTENSIONS = 4  # IPv6 extension headers; RFC 8200 4.1 recommends each at most once, and four kinds can pass a router
+MAX_EXTENSIONS = (
+    4  # IPv6 extension headers; RFC 8200 4.1 recommends each at most once, and four kinds can pass a router
+)
 
 IPV4, IPV6 = 0x0800, 0x86DD
 TAGS = frozenset((0x8100, 0x88A8, 0x9100))
 PPPOE = 0x8864
 MPLS = frozenset((0x8847, 0x8848))
+ETHERTYPES = frozenset((IPV4, IPV6, PPPOE, *TAGS, *MPLS))
 PPP_IPV4, PPP_IPV6, PPP_MPLS = 0x0021, 0x0057, frozenset((0x0281, 0x0283))
 EXTENSIONS = frozenset((0, 43, 60))  # hop-by-hop, routing, destination options
 FRAGMENT_HEADER = 44
@@ -115,8 +119,9 @@ def _mpls(frame: bytes, x: int, layers: int, wire: int) -> Packet | str:
         return _ipv4(frame, x, wire)
     if nibble == 6 and x + 40 + ((frame[x + 4] << 8) | frame[x + 5]) <= wire:
         return _ipv6(frame, x, wire)
-    x += 16 if nibble == 0 else 12
-    return _ethertype(frame, (frame[x] << 8) | frame[x + 1], x, layers, wire)
+    if nibble == 0 and (frame[x + 16] << 8) | frame[x + 17] in ETHERTYPES:
+        x += 4
+    return _ethertype(frame, (frame[x + 12] << 8) | frame[x + 13], x + 12, layers, wire)
 
 
 def _bare_ip(frame: bytes, x: int, wire: int) -> Packet | str:

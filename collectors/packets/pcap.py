@@ -113,7 +113,7 @@ class _Section:
 
     def __init__(self, order: str) -> None:
         self.order = order
-        self.two: Callable[..., tuple[int, int]] = Struct(order + "II").unpack_from  # type: ignore[assignment]
+        self.two: Callable[..., tuple[int, int]] = Struct(order + "II").unpack_from
         self._interfaces: list[tuple[int, float, int, int]] = []
 
     def block(self, kind: int, body: bytes) -> Frame | None:
@@ -174,9 +174,8 @@ def _format(path: str, data: bytes | mmap.mmap) -> tuple[str, bool, int]:
         magic = int.from_bytes(head[:4], "little" if order == "<" else "big")
         if magic in _PCAP and len(head) == 24:
             return order, False, magic
-    order = _ng_order(head[8:12]) if head[:4] == b"\x0a\x0d\x0d\x0a" else None
-    if order:
-        return order, True, SECTION
+    if head[:4] == b"\x0a\x0d\x0d\x0a" and (turned := _ng_order(head[8:12])):
+        return turned, True, SECTION
     if head[:2] == b"\x1f\x8b":
         raise InputError(f"{path}: is compressed; unpack it with gunzip first")
     raise InputError(f"{path}: is not a capture: a pcap or pcapng file is wanted" if head else f"{path}: is empty")

@@ -30,7 +30,8 @@ class Stream:
     """
 
     __slots__ = (
-        "collector", "dissector", "done", "from_server", "held", "next", "server", "side", "since", "starts", "taken", "told",
+        "collector", "dissector", "done", "from_server", "held", "next", "server", "side", "since", "starts", "taken",
+        "told",
     )  # fmt: skip
 
     def __init__(self, following: int, since: float, server: bytes, *, from_server: bool) -> None:
@@ -79,9 +80,7 @@ class Reassembly:
         """A new stream that begins with this segment, or before it if the SYN-ACK was seen."""
         if len(self._streams) >= self._max:
             self._evict("streams_evicted_full")
-        stream = self._streams[key] = Stream(
-            self._anchors.pop(key, sequence), now, server, from_server=from_server
-        )
+        stream = self._streams[key] = Stream(self._anchors.pop(key, sequence), now, server, from_server=from_server)
         self.counts["streams"] += 1
         return stream
 
@@ -109,6 +108,8 @@ class Reassembly:
         Where that leaves the stream done with segments held, they stand behind a gap: see ``resume``.
         """
         ahead = sequence - stream.next & _MASK
+        if not ahead and not stream.held:
+            return self._deliver(stream, payload, size)
         if ahead >= _HALF:
             overlap = _MASK + 1 - ahead
             if overlap >= size:

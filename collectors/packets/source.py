@@ -34,7 +34,9 @@ class Source(Protocol):
     """``size`` in bytes; ``loss`` says after reading what could not be read, or is None."""
 
     size: int
-    loss: str | None
+
+    @property
+    def loss(self) -> str | None: ...
 
     def batches(self, take: Callable[..., object]) -> Iterator[int]:
         """Hand frames to ``take`` (time, link type, length on the wire, bytes), and yield the position now and then."""

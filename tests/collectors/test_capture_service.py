@@ -30,7 +30,7 @@ class Lines:
         self.counts = {"frames_seen": 0, "malformed_smtp": 0}
 
     def read(
-        self, path: str, *, counting: bool = False, progress: Callable[[int, int], None] | None = None
+        self, path: str, *, counting: bool = False, progress: Callable[[int], None] | None = None
     ) -> Iterator[Observation]:
         if path not in self.files:
             raise InputError(f"{path}: no such file")
@@ -38,7 +38,7 @@ class Lines:
             self.counts["frames_seen"] += counting
             yield observation
             if progress:
-                progress(at, len(self.files[path]))
+                progress(at)
 
 
 def seen(value: str = "ready", number: int = 1) -> Observation:

@@ -39,7 +39,7 @@ def wanted(frame: bytes, link: int, wire: int, prefixes: admit.Prefixes, followi
     start = at + (offset >> 2 & 0x3C)
     if start < at + 20 or end <= start:
         return False
-    side = admit.payload_side(frame[start : end], end - start, source)
+    side = admit.payload_side(frame[start:end], end - start, source)
     if side == admit.CLIENT:
         server = addresses[half:]
     return side != 0 and server in prefixes
@@ -49,10 +49,16 @@ def headed(link: int, packet: bytes, r: random.Random) -> bytes:
     """The packet behind a header of that link type."""
     version6 = packet[0] >> 4 == 6
     ethertype = b"\x86\xdd" if version6 else b"\x08\x00"
+    protocol = b"\0\x57" if version6 else b"\0\x21"
     heads = {
-        113: bytes(14) + ethertype, 276: ethertype + bytes(18), 104: b"\x0f\x00" + ethertype, 0: bytes((2, 0, 0, 0)), 108: bytes((0, 0, 0, 2)),
-        9: r.choice((b"", b"\xff\x03")) + (b"\0\x57" if version6 else b"\0\x21"), 50: b"\xff\x03" + (b"\0\x57" if version6 else b"\0\x21"),
-    }  # fmt: skip
+        0: bytes((2, 0, 0, 0)),
+        9: r.choice((b"", b"\xff\x03")) + protocol,
+        50: b"\xff\x03" + protocol,
+        104: b"\x0f\x00" + ethertype,
+        108: bytes((0, 0, 0, 2)),
+        113: bytes(14) + ethertype,
+        276: ethertype + bytes(18),
+    }
     return heads.get(link, b"") + packet
 
 

@@ -63,11 +63,23 @@ def test_pcap_of_every_make(tmp_path: Path, order: str, magic: int, scale: int) 
 def test_pcapng_with_interfaces_and_clocks_of_their_own(tmp_path: Path, order: str) -> None:
     content = section(order) + interface(order, 1) + interface(order, 101, (9, b"\x09"), (14, pack(order + "q", 1000)))
     content += interface(order, 113, (9, bytes((0x80 | 10,)))) + block(order, 0x0BAD, b"unknown")
-    content += enhanced(order, 0, 1_500_000, b"micro") + enhanced(order, 1, 2_000_000_000, b"nano!") + enhanced(order, 2, 3 * 1024, b"binary")
-    content += block(order, 3, pack(order + "I", 6) + b"simple") + block(order, 2, pack(order + "HHIIII", 1, 0, 0, 5, 3, 3) + b"old")
+    content += (
+        enhanced(order, 0, 1_500_000, b"micro")
+        + enhanced(order, 1, 2_000_000_000, b"nano!")
+        + enhanced(order, 2, 3 * 1024, b"binary")
+    )
+    content += block(order, 3, pack(order + "I", 6) + b"simple") + block(
+        order, 2, pack(order + "HHIIII", 1, 0, 0, 5, 3, 3) + b"old"
+    )
     frames, loss = read(tmp_path / "f", content)
     assert loss is None
-    expected = [(1.5, 1, b"micro"), (1002.0, 101, b"nano!"), (3.0, 113, b"binary"), (0.0, 1, b"simple"), (1000.000000005, 101, b"old")]
+    expected = [
+        (1.5, 1, b"micro"),
+        (1002.0, 101, b"nano!"),
+        (3.0, 113, b"binary"),
+        (0.0, 1, b"simple"),
+        (1000.000000005, 101, b"old"),
+    ]
     assert [(f.time, f.link, f.data) for f in frames] == [(pytest.approx(t), link, data) for t, link, data in expected]
 
 
@@ -96,7 +108,10 @@ def test_a_cut_is_told_with_frame_and_byte(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (pcap()[:40] + pack("<IIII", 1, 1, 1 << 30, 5) + bytes(99), "a record that claims 1073741824 bytes after frame"),
+        (
+            pcap()[:40] + pack("<IIII", 1, 1, 1 << 30, 5) + bytes(99),
+            "a record that claims 1073741824 bytes after frame",
+        ),
         (NG + pack("<II", 6, 3) + bytes(99), "a block that claims 3 bytes after frame 2"),
         (NG + enhanced("<", 9, 1, b"data"), "a malformed block of type 6 after frame 2"),
         (NG + block("<", 6, b"short"), "a malformed block of type 6 after frame 2"),
