@@ -139,14 +139,22 @@ class LibpcapSource:
 
 
 def goes_on(frame: bytes) -> bool:
-    """Whether a TLS hello or certificate seems to begin in a frame and to end in a later one."""
+    """Whether a TLS hello or a leaf certificate seems to begin in a frame and to end in a later one."""
     flight = _FLIGHT.search(frame, _LEAST_HEADERS, _MOST_HEADERS)
     if not flight:
         return False
-    at, size = flight.start(), len(frame)
-    while at + 5 <= size and frame[at] == admit.HANDSHAKE:
-        at += 5 + (frame[at + 3] << 8 | frame[at + 4])
-    return at > size
+    record, size = flight.start(), len(frame)
+    while record + 9 <= size and frame[record] == admit.HANDSHAKE:
+        end = record + 5 + (frame[record + 3] << 8 | frame[record + 4])
+        message = record + 5
+        while message + 10 <= size and message < end:
+            if frame[message] == admit.CERTIFICATE:
+                return message + 10 + int.from_bytes(frame[message + 7 : message + 10], "big") > size
+            message += 4 + int.from_bytes(frame[message + 1 : message + 4], "big")
+        if end > size:
+            return True
+        record = end
+    return False
 
 
 def _take_all(batch: list[tuple[float, int, int, bytes]], take: Callable[..., object]) -> None:
