@@ -39,29 +39,51 @@ class Flows:
         self._telling = telling
         self._followed: dict[int, Stream] = {}
 
-    def stream(self, key: bytes, server: bytes, sequence: int, time: float, side: bytes) -> Stream | None:
-        """The stream of a segment that begins like a protocol, or stands on a port where everything is read.
+    def begins(self, key: bytes, server: bytes, side: bytes, piece: Piece) -> None:
+        """A segment that begins like a protocol, or stands on a port where everything is read.
 
-        ``side`` is CLIENT, or the first byte of what the server says. None for a stream that has said all, and for a
-        server of which enough was heard.
+        ``side`` is CLIENT, or the first byte of what the server says.
         """
         stream = self.reassembly.known(key)
-        if stream is not None:
-            if stream.done and not (side == b"H" and self.reassembly.restart(stream, sequence)):
-                return None  # only HTTP says something anew on a connection that is kept alive
-            return stream
+        if stream is None:
+            self._first(key, server, side, piece)
+        elif not stream.done or (side == b"H" and self.reassembly.restart(stream, piece.sequence)):
+            # Only HTTP says something anew on a connection that is kept alive.
+            self._take(stream, piece)
+
+    def goes_on(self, key: bytes, piece: Piece) -> bool:
+        """A segment that begins like nothing in particular: True if it belongs to a stream that is being read."""
+        stream = self.reassembly.known(key)
+        if stream is None or stream.done:
+            return False
+        self._take(stream, piece)
+        return True
+
+    def _first(self, key: bytes, server: bytes, side: bytes, piece: Piece) -> None:
+        """The first segment of a stream. Most hellos and heads are whole in it, and then no stream is opened."""
+        time, sequence, acknowledged, payload, size = piece
         if self._telling.sated(server + side, time):
             self.counts["streams_of_the_sated"] += 1
-            return None
-        stream = self.reassembly.open(key, sequence, time, server, from_server=side != CLIENT)
-        if not self.reassembly.counts["streams"] % SWEEP:
-            self._sweep(time)
-        return stream
-
-    def begun(self, key: bytes) -> Stream | None:
-        """The stream of a segment that begins like nothing in particular, if it is being read."""
-        stream = self.reassembly.known(key)
-        return None if stream is None or stream.done else stream
+            return
+        reassembly = self.reassembly
+        start = reassembly.start(key, sequence)
+        if start != sequence:
+            self._take(reassembly.open(key, start, time, server, side), piece)
+            return
+        dissector = choose(payload, int.from_bytes(server[-2:], "big"), from_server=side != CLIENT)
+        if dissector is None:
+            return
+        told = self._say(reassembly.feed(dissector, payload), server, time, dissector.collector)
+        if dissector.done:
+            self._telling.judge(server + side, time, news=told)
+            return
+        stream = reassembly.open(key, start, time, server, side)
+        stream.read_by(dissector, told=told)
+        self._tell(stream, reassembly.taken(stream, payload, size), time)
+        self._ask_for_more(stream, acknowledged, time)
+        if not reassembly.counts["streams"] % SWEEP:
+            for leaver in reassembly.leavers(time):
+                self._leave(leaver, time)
 
     def end(self) -> None:
         """The end of the capture: let every stream go."""
@@ -69,19 +91,13 @@ class Flows:
             self._leave(stream, stream.since)
         self._followed.clear()
 
-    def _sweep(self, time: float) -> None:
-        for leaver in self.reassembly.leavers(time):
-            self._leave(leaver, time)
-
-    def take(self, stream: Stream, piece: Piece) -> None:
-        """Read what a segment adds to its stream."""
+    def _take(self, stream: Stream, piece: Piece) -> None:
         time, sequence, acknowledged, payload, size = piece
         if stream.dissector is None and sequence == stream.next and not self._begin(stream, payload):
             return
         self._tell(stream, self.reassembly.take(stream, sequence, payload, size), time)
         if not stream.done:
-            if stream.collector == "tls" and acknowledged not in self._followed:
-                self._ask_for_more(stream, acknowledged, time)
+            self._ask_for_more(stream, acknowledged, time)
             return
         if stream.held:
             self._leave(stream, time)
@@ -92,13 +108,11 @@ class Flows:
     def _begin(self, stream: Stream, payload: bytes) -> bool:
         """Choose the dissector of a stream by how it begins. False where there is none."""
         port = int.from_bytes(stream.server[-2:], "big")
-        stream.side = payload[:1] if stream.from_server else CLIENT
-        dissector = stream.dissector = choose(payload, port, from_server=stream.from_server)
+        dissector = choose(payload, port, from_server=stream.side != CLIENT)
         if dissector is None:
             stream.done = True
             return False
-        stream.starts += 1
-        stream.collector = dissector.collector
+        stream.read_by(dissector)
         return True
 
     def _leave(self, stream: Stream, time: float) -> None:
@@ -112,7 +126,9 @@ class Flows:
 
     def _ask_for_more(self, stream: Stream, acknowledged: int, time: float) -> None:
         """A hello or a certificate goes on in segments that a filter does not know by their looks."""
-        if int.from_bytes(stream.server[-2:], "big") in SMTP_PORTS and stream.from_server:
+        if stream.collector != "tls" or stream.done or acknowledged in self._followed:
+            return
+        if stream.side != CLIENT and int.from_bytes(stream.server[-2:], "big") in SMTP_PORTS:
             return  # where all that a server sends in clear is admitted anyway
         if len(self._followed) >= FOLLOWED:
             self._leave(self._followed.pop(next(iter(self._followed))), time)
@@ -124,7 +140,13 @@ class Flows:
             self.follow(tuple(self._followed))
 
     def _tell(self, stream: Stream, facts: Iterable[Fact], time: float) -> None:
-        for kind, value in facts:
-            stream.told |= self._telling.say(stream.server, kind, value, time, stream.collector)
+        stream.told |= self._say(facts, stream.server, time, stream.collector)
         if stream.done and stream.starts:
             self._telling.judge(stream.server + stream.side, time, news=stream.told)
+
+    def _say(self, facts: Iterable[Fact], server: bytes, time: float, collector: str) -> bool:
+        """Tell facts; True if one of them was new."""
+        told = False
+        for kind, value in facts:
+            told |= self._telling.say(server, kind, value, time, collector)
+        return told

@@ -107,22 +107,20 @@ class Line:
         payload = data[start:end]
         ports = data[at : at + 4]
         side = admit.payload_side(payload, size, source)
+        piece = Piece(time, sequence, acknowledged, payload, size)
         if not side:
             # What goes on with a stream that was begun may look like anything.
-            stream = self._flows.begun(addresses + ports)
-            if stream is None:
-                return "not_wanted" if payload else "truncated"
+            if self._flows.goes_on(addresses + ports, piece):
+                return None
+            return "not_wanted" if payload else "truncated"
+        half = len(addresses) >> 1
+        if side == admit.SERVER:
+            server, talk = addresses[:half] + ports[:2], payload[:1]
         else:
-            half = len(addresses) >> 1
-            if side == admit.SERVER:
-                server, talk = addresses[:half] + ports[:2], payload[:1]
-            else:
-                server, talk = addresses[half:] + ports[2:], CLIENT
-            if self.prefixes and server[:-2] not in self.prefixes:
-                return "outside_prefixes"
-            stream = self._flows.stream(addresses + ports, server, sequence, time, talk)
-        if stream is not None:
-            self._flows.take(stream, Piece(time, sequence, acknowledged, payload, size))
+            server, talk = addresses[half:] + ports[2:], CLIENT
+        if self.prefixes and server[:-2] not in self.prefixes:
+            return "outside_prefixes"
+        self._flows.begins(addresses + ports, server, talk, piece)
         return None
 
     def _syn(self, time: float, packet: Packet, data: bytes) -> str | None:

@@ -11,7 +11,7 @@ from agent.model import Endpoint, Observation
 HOUR = 3600.0  # seconds; a fact is told again after that long
 MAX_TOLD = 65_536
 # A server whose streams told nothing new so often in a row is left alone for an hour.
-ENOUGH = 4
+ENOUGH = 3
 MAX_QUIET = 65_536
 
 # A greeting tells the time, which makes each look new.

@@ -30,23 +30,28 @@ class Stream:
     """
 
     __slots__ = (
-        "collector", "dissector", "done", "from_server", "held", "next", "server", "side", "since", "starts", "taken",
+        "collector", "dissector", "done", "held", "next", "server", "side", "since", "starts", "taken",
         "told",
     )  # fmt: skip
 
-    def __init__(self, following: int, since: float, server: bytes, *, from_server: bool) -> None:
+    def __init__(self, following: int, since: float, server: bytes, side: bytes) -> None:
         self.next = following
         self.since = since
         self.server = server
-        self.from_server = from_server
+        self.side = side
         self.dissector: Dissector | None = None
         self.collector = ""
-        self.side = b""
         self.held: dict[int, tuple[bytes, int]] = {}
         self.taken = 0
         self.starts = 0
         self.done = False
         self.told = False
+
+    def read_by(self, dissector: Dissector, *, told: bool = False) -> None:
+        self.dissector = dissector
+        self.collector = dissector.collector
+        self.starts += 1
+        self.told |= told
 
 
 class Reassembly:
@@ -76,11 +81,15 @@ class Reassembly:
     def known(self, key: bytes) -> Stream | None:
         return self._streams.get(key)
 
-    def open(self, key: bytes, sequence: int, now: float, server: bytes, *, from_server: bool = True) -> Stream:
-        """A new stream that begins with this segment, or before it if the SYN-ACK was seen."""
+    def start(self, key: bytes, sequence: int) -> int:
+        """Where a stream begins of which this segment is the first that was seen: there, or where the SYN-ACK said."""
+        return self._anchors.pop(key, sequence)
+
+    def open(self, key: bytes, start: int, now: float, server: bytes, side: bytes = b"") -> Stream:
+        """A new stream that begins with the sequence number ``start``."""
         if len(self._streams) >= self._max:
             self._evict("streams_evicted_full")
-        stream = self._streams[key] = Stream(self._anchors.pop(key, sequence), now, server, from_server=from_server)
+        stream = self._streams[key] = Stream(start, now, server, side)
         self.counts["streams"] += 1
         return stream
 
@@ -148,32 +157,33 @@ class Reassembly:
         dissector = stream.dissector
         if dissector is None:
             return []
-        room = MAX_BYTES - stream.taken
-        facts = self._feed(stream, dissector, payload[:room])
+        facts = self.feed(dissector, payload[: MAX_BYTES - stream.taken])
+        return facts + self.taken(stream, payload, size)
+
+    def taken(self, stream: Stream, payload: bytes, size: int) -> list[Fact]:
+        """Account for a segment that was fed to a stream's dissector: the facts of its end, if that was its end."""
         stream.next = stream.next + size & _MASK
         stream.taken += size
-        if stream.done:
-            return facts
+        if stream.dissector is None or stream.dissector.done:
+            stream.held.clear()
+            self._close(stream)
+            return []
         if len(payload) < size:
             self.counts["segments_cut"] += 1
         elif stream.taken >= MAX_BYTES:
             self.counts["streams_at_limit"] += 1
         else:
-            return facts
-        return facts + self.finish(stream)
+            return []
+        return self.finish(stream)
 
-    def _feed(self, stream: Stream, dissector: Dissector, payload: bytes) -> list[Fact]:
+    def feed(self, dissector: Dissector, payload: bytes) -> list[Fact]:
+        """The facts that a dissector finds in its next bytes. What is malformed is counted, and ends it."""
         try:
-            facts = dissector.feed(payload)
+            return dissector.feed(payload)
         except Malformed:
             self.malformed[dissector.collector] = self.malformed.get(dissector.collector, 0) + 1
-            stream.held.clear()
-            self._close(stream)
+            dissector.done = True
             return []
-        if dissector.done:
-            stream.held.clear()
-            self._close(stream)
-        return facts
 
     def finish(self, stream: Stream) -> list[Fact]:
         """Nothing more will come before a gap or the end: what the unfinished rest still tells. ``resume`` goes on."""

@@ -43,8 +43,8 @@ class Recorder:
 def opened(
     table: Reassembly, sequence: int = 1000, enough: int = 1 << 30, key: bytes = b"key"
 ) -> tuple[Stream, Recorder]:
-    stream, recorder = table.open(key, sequence, 0.0, SERVER), Recorder(enough)
-    stream.dissector = recorder
+    stream, recorder = table.open(key, table.start(key, sequence), 0.0, SERVER), Recorder(enough)
+    stream.read_by(recorder)
     return stream, recorder
 
 
