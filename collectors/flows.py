@@ -8,6 +8,7 @@ from collectors.dissectors.choose import choose
 from collectors.packets.admit import SMTP_PORTS
 from collectors.packets.reassembly import Reassembly, Stream
 from collectors.packets.source import FOLLOWED
+from collectors.telling import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collectors.telling import Telling
 
 SWEEP = 1024  # streams between two looks for those that are too old
-CLIENT = b"c"  # a side of a server's talk: what clients say to it, or the first byte of what it says itself
 
 
 class Piece(NamedTuple):
@@ -64,6 +64,7 @@ class Flows:
         time, sequence, acknowledged, payload, size = piece
         if self._telling.sated(server + side, time):
             self.counts["streams_of_the_sated"] += 1
+            self._telling.pass_over(server, time)
             return
         reassembly = self.reassembly
         start = reassembly.start(key, sequence)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from agent.errors import Malformed
 from collectors.dissectors import dns, tcp
-from collectors.flows import CLIENT, Flows, Piece
+from collectors.flows import Flows, Piece
 from collectors.packets import admit
 from collectors.packets.decode import TCP, Packet, decode, tcp_header
 from collectors.packets.source import open_source
-from collectors.telling import ENOUGH, Telling, packed
+from collectors.telling import CLIENT, ENOUGH, Telling, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,7 @@ class Line:
         self._flows = Flows(self._telling)
         self._counts = {"frames_seen": 0, "frames_used": 0}
         self._malformed = {"dns": 0}
+        self._now = 0.0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -56,6 +57,7 @@ class Line:
         self._flows.follow = source.follow
         for at in source.batches(self._count if counting else self.frame):
             yield from self._telling.given()
+            source.mute(self._telling.muted(self._now))
             if progress:
                 progress(at)
         self._flows.end()
@@ -72,6 +74,7 @@ class Line:
 
     def frame(self, time: float, link: int, wire: int, data: bytes) -> str | None:
         """Look at one frame. The reason why it was not used, or None."""
+        self._now = time
         packet = decode(data, link, wire)
         if isinstance(packet, str):
             return packet

@@ -13,6 +13,10 @@ MAX_TOLD = 65_536
 # A server whose streams told nothing new so often in a row is left alone for an hour.
 ENOUGH = 3
 MAX_QUIET = 65_536
+BUSY = 4  # streams passed over before a server is worth a place in the filter
+_HTTPS = (443).to_bytes(2, "big")
+CLIENT = b"c"  # a side of a server's talk: what clients say to it, or the first byte of what it says itself
+_TLS_SIDES = (CLIENT, b"\x16")
 
 # A greeting tells the time, which makes each look new.
 _DATE = re.compile(r"\b\w{3}, +\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}.*$")
@@ -29,6 +33,8 @@ class Telling:
         self.counts = {"observations": 0, "repeats": 0}
         self._told: dict[tuple[bytes, str, str], float] = {}
         self._quiet: dict[bytes, tuple[int, float]] = {}
+        self._passed: dict[bytes, int] = {}
+        self._muted: dict[bytes, float] = {}
         self._out: list[Observation] = []
 
     def given(self) -> list[Observation]:
@@ -54,6 +60,20 @@ class Telling:
         """Whether enough was heard of this side of a server for the hour."""
         quiet = self._quiet.get(who)
         return quiet is not None and quiet[0] >= ENOUGH and time - quiet[1] < HOUR
+
+    def pass_over(self, server: bytes, time: float) -> None:
+        """A stream was not looked at, for enough was heard of that server; if that comes often, it can be muted."""
+        passed = self._passed.get(server, 0) + 1
+        if len(self._passed) >= MAX_QUIET:
+            self._passed.clear()
+        self._passed[server] = passed
+        if passed >= BUSY and server[-2:] == _HTTPS and all(self.sated(server + side, time) for side in _TLS_SIDES):
+            self._muted.setdefault(server[:-2], time)
+
+    def muted(self, time: float) -> list[bytes]:
+        """The addresses of which nothing of port 443 is wanted, as of a time."""
+        self._muted = {server: since for server, since in self._muted.items() if time - since < HOUR}
+        return list(self._muted)
 
     def judge(self, who: bytes, time: float, *, news: bool, weight: int = 1) -> None:
         """A stream of this side has ended, and has told something new or not."""

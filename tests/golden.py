@@ -11,7 +11,6 @@ import datetime
 import importlib.util
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -56,7 +55,7 @@ def expectations(capture: Path) -> dict[str, str]:
     line, inventory = Line(), Inventory(book(), catalogue())
     observed = []
     for observation in line.read(str(capture), counting=True):
-        observed.append(asdict(observation))
+        observed.append({**observation._asdict(), "server": observation.server._asdict()})
         inventory.observe(observation)
     found = [as_json(assessment) for assessment in inventory.assessments(AT, every=True)]
     return {

@@ -14,8 +14,7 @@ Exchange too.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.build import BuildRange, Generation, Precision, generation_of
 from agent.exchange.corroborate import corroborate, proxy_in_front, server_names
@@ -42,8 +41,7 @@ PRIOR: dict[Product, float] = {
 THRESHOLDS: tuple[tuple[float, Verdict], ...] = ((0.99, "confirmed"), (0.90, "probable"), (0.50, "suspected"))
 
 
-@dataclass(frozen=True, slots=True)
-class Belief:
+class Belief(NamedTuple):
     """What evidence amounts to. ``build`` says how precise it is; ``notes`` say what did not fit."""
 
     product: Product

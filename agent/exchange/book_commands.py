@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import InputError
@@ -70,7 +71,7 @@ def _claimed(claims: Claims) -> str:
 def _show(options: argparse.Namespace) -> int:
     for kind in KINDS:
         if any(f.id == options.id for f in book().of(kind)):
-            path = PACKAGED / f"{kind}.toml"
+            path = Path(PACKAGED) / f"{kind}.toml"
             entries = path.read_text("utf-8").split(ENTRY + "\n")
             text = next(e for e in entries if e.startswith(f'id = "{options.id}"\n'))
             # A comment that stands above the next entry belongs to that one.
@@ -81,9 +82,8 @@ def _show(options: argparse.Namespace) -> int:
 
 def _test(options: argparse.Namespace) -> int:
     import tomllib
-    from pathlib import Path
 
-    directory = Path(options.directory) if options.directory else PACKAGED
+    directory = Path(options.directory or PACKAGED)
     load(directory)
     raws = [raw for path in directory.glob("*.toml") for raw in tomllib.loads(path.read_text("utf-8"))["fingerprint"]]
     examples, counterexamples = (sum(len(raw[key]) for raw in raws) for key in ("example", "counterexample"))

@@ -8,8 +8,7 @@ one of its literals. ``load()`` reads everything and proves every entry by its e
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
-from pathlib import Path
+import os.path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.build import BuildRange, parse, span
@@ -20,8 +19,9 @@ from agent.model import KINDS, Claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-PACKAGED = Path(__file__).with_name("data") / "fingerprints"
+PACKAGED = os.path.join(os.path.dirname(__file__), "data", "fingerprints")  # pathlib would cost 6 ms of every start
 REMEMBERED = 1024  # distinct values whose matches are kept; an edge sees the same banners over and over
 
 
@@ -33,8 +33,7 @@ class Match(NamedTuple):
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """One entry. ``contains`` are lower-case literals, one of which any matching text holds (empty: no such test).
 
     ``precision`` is P (product), G (generation), CU or SU: how far a match narrows the build down.
@@ -63,8 +62,7 @@ class Fingerprint:
     def _claimed(self, caught: dict[str, str]) -> Claims:
         if not caught:
             return self.claims
-        return replace(
-            self.claims,
+        return self.claims._replace(
             build=_build(caught, self.precision),
             windows=caught.get("windows", self.claims.windows),
             name=caught.get("name"),
@@ -126,10 +124,10 @@ class Book:
 
 def _packaged(kind: str) -> tuple[Fingerprint, ...]:
     try:
-        text = (PACKAGED / f"{kind}.toml").read_text("utf-8")
+        with open(os.path.join(PACKAGED, f"{kind}.toml"), encoding="utf-8") as file:
+            return tuple(entry(kind, raw) for raw in bare_entries(file.read()))
     except FileNotFoundError:
         return ()
-    return tuple(entry(kind, raw) for raw in bare_entries(text))
 
 
 @functools.cache
@@ -138,12 +136,14 @@ def book() -> Book:
     return Book(_packaged)
 
 
-def load(directory: Path | None = None) -> Book:
+def load(directory: Path | str = PACKAGED) -> Book:
     """The book in ``directory`` (the packaged one by default), every entry proved by its own examples.
 
     Raises ConfigError, which names file and entry and says what would be right.
     """
+    from pathlib import Path
+
     from agent.exchange.proof import proved
 
-    proven = proved(PACKAGED if directory is None else directory)
+    proven = proved(Path(directory))
     return Book(lambda kind: proven.get(kind, ()))

@@ -13,6 +13,7 @@ SERVICE_PORTS = (25, 80, 110, 143, 443, 465, 587, 993, 995, 2525)
 # 2525 is the transport service behind Exchange's own front end; facing the edge it is a sign by itself.
 SMTP_PORTS = (25, 587, 2525)
 DNS_PORT = 53
+HTTPS = 443
 
 # The first four bytes of a server's payload.
 WORDS = (b"* OK", b"* PR", b"* CA", b"+ Tl", b"HTTP")

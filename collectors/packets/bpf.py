@@ -6,6 +6,8 @@ first half; here a TCP payload or a DNS message is judged by how it begins.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from collectors.packets import admit
 from collectors.packets import assembler as op
 from collectors.packets.assembler import Assembler, Instruction
@@ -18,12 +20,30 @@ _L4, _PAYLOAD = 2, 3
 SNAP_DATA, SNAP_SYN_ACK, SNAP_DNS = 16_640, 192, 1_600
 
 
-def generate(link: int, prefixes: admit.Prefixes | None = None, following: tuple[int, ...] = ()) -> list[Instruction]:
+class _Side(NamedTuple):
+    """Where the server's address and port stand: in the IPv4 header, the IPv6 header and the transport header."""
+
+    at4: int
+    at6: int
+    port: int
+
+
+_SOURCE, _DESTINATION = _Side(12, 8, 0), _Side(16, 24, 2)
+
+
+def generate(
+    link: int,
+    prefixes: admit.Prefixes | None = None,
+    *,
+    following: tuple[int, ...] = (),
+    muted: tuple[bytes, ...] = (),
+) -> list[Instruction]:
     """The filter for one link type. Raises ValueError for a link type it does not know, or too many prefixes.
 
     ``following`` are acknowledgement numbers whose segments are wanted whatever they hold. All segments of a server's
     flight carry the number that answers the client's hello, and hardly another flow carries the same: so a certificate
-    can be followed through segments that begin like nothing in particular.
+    can be followed through segments that begin like nothing in particular. ``muted`` are packed addresses of servers
+    of whose port 443 nothing is wanted.
     """
     a = Assembler()
     link_header(a, link)
@@ -34,7 +54,7 @@ def generate(link: int, prefixes: admit.Prefixes | None = None, following: tuple
     _measure(a)
     _payload(a)
     _dns(a)
-    _verdicts(a, prefixes or admit.Prefixes())
+    _verdicts(a, prefixes or admit.Prefixes(), muted)
     return a.assemble()
 
 
@@ -174,10 +194,11 @@ def _compare_lower(a: Assembler, at: int, text: bytes, otherwise: str) -> None:
     a.branch(op.JEQ, int.from_bytes(bytes(c | 0x20 for c in text), "big"), no=otherwise)
 
 
-def _verdicts(a: Assembler, prefixes: admit.Prefixes) -> None:
+def _verdicts(a: Assembler, prefixes: admit.Prefixes, muted: tuple[bytes, ...]) -> None:
     a.label("syn")
     a.branch(op.JSET, 0x10, no="refused")
     a.op(op.LDB, 19)  # ends the program where the header was not captured whole
+    a.op(op.STX, _L4)
     a.op(op.LDH, 0)
     for port in admit.SERVICE_PORTS:
         a.branch(op.JEQ, port, yes="syn ack")
@@ -186,24 +207,49 @@ def _verdicts(a: Assembler, prefixes: admit.Prefixes) -> None:
     a.label("followed")
     a.op(op.LDB, 19)
     a.op(op.RET, SNAP_DATA)
-    a.label("syn ack")
-    _in_prefixes(a, prefixes, "source of syn ack", 12, 8, SNAP_SYN_ACK)
-    a.label("server")
-    _in_prefixes(a, prefixes, "source", 12, 8, SNAP_DATA)
-    a.label("client")
-    _in_prefixes(a, prefixes, "destination", 16, 24, SNAP_DATA)
+    for name, side, snap in (
+        ("syn ack", _SOURCE, SNAP_SYN_ACK),
+        ("server", _SOURCE, SNAP_DATA),
+        ("client", _DESTINATION, SNAP_DATA),
+    ):
+        a.label(name)
+        if muted:
+            _unless_muted(a, muted, name, side)
+        _in_prefixes(a, prefixes, name, side, snap)
 
 
-def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, at4: int, at6: int, snap: int) -> None:
-    """Admit if the address at that offset of the IPv4 or IPv6 header lies in customer space, or where all is."""
+def _unless_muted(a: Assembler, muted: tuple[bytes, ...], name: str, side: _Side) -> None:
+    a.op(op.LDX_MEM, _L4)
+    a.op(op.LDH, side.port)
+    a.branch(op.JEQ, admit.HTTPS, no=f"{name} heard")
+    a.op(op.LDX_MEM, IP)
+    _by_version(a, f"{name} muted 6")
+    for size, at in ((4, side.at4), (16, side.at6)):
+        if size == 16:
+            a.label(f"{name} muted 6")
+        for n, address in enumerate(m for m in muted if len(m) == size):
+            _compare_prefix(a, address, size * 8, 2 + at, f"{name} {size} heard {n}")
+            drop(a)
+            a.label(f"{name} {size} heard {n}")
+        a.goto(f"{name} heard")
+    a.label(f"{name} heard")
+
+
+def _by_version(a: Assembler, six: str) -> None:
+    """X is on the IP header (less 2): to ``six`` for IPv6, on for IPv4."""
+    a.op(op.LDB, 2)
+    a.op(op.RSH, 4)
+    a.branch(op.JEQ, 6, yes=six)
+
+
+def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, side: _Side, snap: int) -> None:
+    """Admit if the server's address lies in customer space, or where all of it does."""
     if not prefixes:
         a.op(op.RET, snap)
         return
     a.op(op.LDX_MEM, IP)
-    a.op(op.LDB, 2)
-    a.op(op.RSH, 4)
-    a.branch(op.JEQ, 6, yes=f"{name} 6")
-    for size, at in ((4, at4), (16, at6)):
+    _by_version(a, f"{name} 6")
+    for size, at in ((4, side.at4), (16, side.at6)):
         if size == 16:
             a.label(f"{name} 6")
         for n, (network, length) in enumerate(p for p in prefixes.networks if len(p[0]) == size):
@@ -215,7 +261,7 @@ def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, at4: int, at
 
 def _compare_prefix(a: Assembler, network: bytes, length: int, at: int, otherwise: str) -> None:
     for word in range((length + 31) // 32):
-        mask = -1 << max(0, 32 * (word + 1) - length)
         a.op(op.LDW, at + 4 * word)
-        a.op(op.AND, mask)
+        if length < 32 * (word + 1):
+            a.op(op.AND, -1 << (32 * (word + 1) - length))
         a.branch(op.JEQ, int.from_bytes(network[4 * word : 4 * word + 4], "big"), no=otherwise)

@@ -31,7 +31,8 @@ TCP, UDP = 6, 17
 
 # Link types (libpcap's LINKTYPE_ registry) by how their headers end: at an ethertype (its offset, and the offset from
 # which X counts), at an IP header, or at a PPP protocol.
-ETHERTYPE_AT = {1: (12, 12), 113: (14, 14), 276: (0, 18), 104: (2, 2)}
+ETHERNET = 1
+ETHERTYPE_AT = {ETHERNET: (12, 12), 113: (14, 14), 276: (0, 18), 104: (2, 2)}
 IP_AT = {12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}
 PPP_AT = {9: 0, 50: 0}
 LINK_TYPES = frozenset((*ETHERTYPE_AT, *IP_AT, *PPP_AT))
@@ -50,6 +51,11 @@ Packet = tuple[int, bytes, int, int, int]
 def decode(frame: bytes, link: int, wire_length: int) -> Packet | str:
     """The packet in a frame, or the reason why there is none to look at (a counter's name)."""
     try:
+        if link == ETHERNET:
+            # Two in three frames that are looked at are untagged, or carry one tag, and have no options.
+            x = 16 if frame[12] == 0x81 and frame[13] == 0 else 12
+            if frame[x] == 8 and frame[x + 1] == 0 and frame[x + 2] == 0x45:
+                return _ipv4(frame, x + 2, wire_length)
         return _link(frame, link, wire_length)
     except IndexError:
         return "truncated"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collectors.packets import admit, bpf
@@ -11,19 +12,24 @@ from collectors.packets.decode import LINK_TYPES
 from collectors.packets.pcap import CaptureFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from collectors.packets.admit import Prefixes
     from collectors.packets.assembler import Instruction
 
 # Below this many bytes our own reader is done before libpcap's binding is even imported.
 WORTH_LIBPCAP = 2 << 20
-BATCH = 16_384  # frames between two looks at what was found
+BATCH = 2_048  # frames between two looks at what was found
 BATCH_BYTES = 8 << 20
 
 FOLLOWED = 8  # flights at a time
-# What stands in the program for numbers to follow, until there are some.
-_SLOTS = tuple(range(0xFEEDFACE, 0xFEEDFACE + FOLLOWED))
+# What stands in a template for numbers to follow and addresses to mute: numbers that no address has (240.0.0.0/4 is
+# reserved, RFC 1112), and each of them once.
+_FOLLOWED = tuple(range(0xFEED0000, 0xFEED0000 + FOLLOWED))
+MUTED_4, MUTED_6 = 64, 32
+_MUTED = tuple(pack(">I", 0xFEEE0000 + n) for n in range(MUTED_4)) + tuple(
+    pack(">4I", *range(0xFEEF0000 + 4 * n, 0xFEEF0000 + 4 * n + 4)) for n in range(MUTED_6)
+)
 
 # A handshake record with a hello or a certificate, and where in a frame a payload can begin.
 _FLIGHT = re.compile(rb"\x16\x03[\x00-\x07]..[\x01\x02\x0b]", re.DOTALL)
@@ -43,6 +49,9 @@ class Source(Protocol):
 
     def follow(self, acknowledgements: tuple[int, ...]) -> None:
         """From now on also hand over what carries one of these (FOLLOWED at most) acknowledgement numbers."""
+
+    def mute(self, servers: Iterable[bytes]) -> None:
+        """From now on hand over nothing of port 443 of these packed addresses; MUTED_4 and MUTED_6 of them at most."""
 
 
 def open_source(path: str, prefixes: Prefixes, *, counting: bool = False) -> Source:
@@ -78,6 +87,9 @@ class FileSource:
     def follow(self, acknowledgements: tuple[int, ...]) -> None:
         """Nothing to do: every frame is handed over as it is."""
 
+    def mute(self, servers: Iterable[bytes]) -> None:
+        """Nothing to do: what is handed over in vain costs little beside the reading."""
+
 
 class LibpcapSource:
     """libpcap reads the file and applies the filter in C; only what is admitted reaches Python.
@@ -93,11 +105,12 @@ class LibpcapSource:
         self._link, self._prefixes = file.link, prefixes
         self.size = file.size
         self.loss: str | None = None
-        self._program = cypcap.BpfProgram(bpf.generate(self._link, prefixes))
-        self._following: list[Instruction] = []
+        self._acknowledgements: tuple[int, ...] = ()
+        self._muted: tuple[bytes, ...] = ()
+        self._templates: dict[tuple[tuple[int, ...], tuple[bytes, ...]], list[Instruction]] = {}
         try:
             self._pcap = cypcap.open_offline(file.path)
-            self._pcap.setfilter(self._program)
+            self._set()
         except cypcap.Error as error:
             raise OSError(str(error)) from None
         self._position = _position_of(file.path)
@@ -128,14 +141,31 @@ class LibpcapSource:
         yield self.size
 
     def follow(self, acknowledgements: tuple[int, ...]) -> None:
-        if not acknowledgements:
-            self._pcap.setfilter(self._program)
-            return
-        if not self._following:
-            self._following = bpf.generate(self._link, self._prefixes, _SLOTS)
-        numbers = dict(zip(_SLOTS, acknowledgements, strict=False))
-        program = [(code, yes, no, numbers.get(k, k)) for code, yes, no, k in self._following]
+        self._acknowledgements = acknowledgements
+        self._set()
+
+    def mute(self, servers: Iterable[bytes]) -> None:
+        muted = tuple(servers)
+        if muted != self._muted:
+            self._muted = muted
+            self._set()
+
+    def _set(self) -> None:
+        """Attach a program for what is followed and muted: a template, with its slots filled in."""
+        slots = (_FOLLOWED if self._acknowledgements else (), _MUTED if self._muted else ())
+        if slots not in self._templates:
+            self._templates[slots] = bpf.generate(self._link, self._prefixes, following=slots[0], muted=slots[1])
+        values = dict(zip(slots[0], self._acknowledgements, strict=False))
+        for size in (4, 16):
+            mine = (m for m in self._muted if len(m) == size)
+            for slot, address in zip((m for m in _MUTED if len(m) == size), mine, strict=False):
+                values |= zip(_words(slot), _words(address), strict=True)
+        program = [(code, yes, no, values.get(k, k)) for code, yes, no, k in self._templates[slots]]
         self._pcap.setfilter(self._cypcap.BpfProgram(program))
+
+
+def _words(address: bytes) -> tuple[int, ...]:
+    return unpack(f">{len(address) // 4}I", address)
 
 
 def goes_on(frame: bytes) -> bool:

@@ -25,11 +25,11 @@ def test_the_packaged_book_is_proved_and_read_alike_by_the_hot_path():
 
 
 def test_every_file_belongs_to_a_kind():
-    assert {path.stem for path in PACKAGED.iterdir()} <= set(KINDS)
+    assert {path.stem for path in Path(PACKAGED).iterdir()} <= set(KINDS)
 
 
 def test_sources_are_public_ones():
-    text = "".join(path.read_text("utf-8") for path in PACKAGED.glob("*.toml"))
+    text = "".join(path.read_text("utf-8") for path in Path(PACKAGED).glob("*.toml"))
     assert not re.search(r"signals\.md|/work/|/tmp/", text)
 
 
@@ -98,7 +98,7 @@ def test_a_kind_without_a_file_matches_nothing():
 
 def test_patterns_of_the_packaged_book_are_bounded():
     sources = re.findall(r"(?m)^(?:pattern|keywords\.(?:not_)?host|fields\.\w+) = '(.*)'$",
-                         "".join(p.read_text("utf-8") for p in PACKAGED.glob("*.toml")))  # fmt: skip
+                         "".join(p.read_text("utf-8") for p in Path(PACKAGED).glob("*.toml")))  # fmt: skip
     assert len(sources) > 80
     assert [fault for source in sources for fault in pattern_faults("pattern", source)] == []
 

@@ -85,7 +85,7 @@ def test_list_and_show(capsys):
 def test_test_says_how_many_hold_and_refuses_what_does_not(capsys, tmp_path):
     assert main(["fingerprints", "test"]) == 0
     assert "fingerprints hold" in capsys.readouterr().out
-    text = (PACKAGED / "tls.sni.toml").read_text("utf-8").replace("mail.example.org", "owa.example.org")
+    text = Path(PACKAGED, "tls.sni.toml").read_text("utf-8").replace("mail.example.org", "owa.example.org")
     (tmp_path / "tls.sni.toml").write_text(text, "utf-8")
     assert main(["fingerprints", "test", str(tmp_path)]) == 78
     assert "sni-exchange: the counterexample 'owa.example.org' matches" in capsys.readouterr().err

@@ -104,6 +104,37 @@ def test_libpcap_runs_it_alike() -> None:
         assert bool(machine.run(program, frame, len(frame))) == expected, frame.hex()
 
 
+def test_of_a_muted_server_nothing_of_port_443_is_admitted() -> None:
+    r = random.Random("muted")
+    four, six = bytes((192, 0, 2, 10)), bytes.fromhex("20010db8") + bytes(10) + b"\0\x0a"
+    program = bpf.generate(1, muted=(bytes((192, 0, 2, 11)), four, six))
+    muted = heard = 0
+    for _ in range(6000):
+        frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
+        expected = wanted(frame, 1, len(frame), admit.Prefixes())
+        if expected and about_https(frame, {four, six}):
+            expected = False
+            muted += 1
+        assert bool(machine.run(program, frame, len(frame))) == expected, frame.hex()
+        heard += expected
+    assert muted > 10
+    assert heard > 100
+
+
+def about_https(frame: bytes, servers: set[bytes]) -> bool:
+    """Whether an admitted frame is about port 443 of one of these servers."""
+    packet = decode(frame, 1, len(frame))
+    assert not isinstance(packet, str)
+    protocol, addresses, _, at, end = packet
+    if protocol != TCP:
+        return False
+    source, destination, _, _, offset, flags, _ = tcp_header(frame, at)
+    half, start = len(addresses) // 2, at + (offset >> 2 & 0x3C)
+    client = not flags & 2 and admit.payload_side(frame[start:end], end - start, source) == admit.CLIENT
+    server, port = (addresses[half:], destination) if client else (addresses[:half], source)
+    return port == 443 and server in servers
+
+
 @pytest.mark.parametrize("depth", range(8))
 @pytest.mark.parametrize("layer", ["vlan", "qinq", "old", "mpls"])
 def test_six_layers_are_followed_and_no_more(layer: str, depth: int) -> None:
