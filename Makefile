@@ -43,7 +43,7 @@ golden: install
 	$(BIN)/python -m tests.golden
 
 fuzz: install
-	$(BIN)/python -m pytest tests/fuzz --fuzz-seconds $(or $(SECONDS),30)
+	$(BIN)/python -m pytest tests/fuzz --fuzz-seconds $(or $(FUZZ_SECONDS),30)
 
 # Needs uv. The lock names no index: it holds versions and hashes only.
 lock:
