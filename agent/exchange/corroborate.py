@@ -49,6 +49,8 @@ def _smtp_host(o: Observation) -> str | None:
     if o.kind not in ("smtp.greeting", "smtp.ehlo"):
         return None
     first = o.value.split(None, 1)[0] if o.value.strip() else ""
+    if first.lower() == "hello":
+        return None  # some servers greet without saying their name
     return first if _HOST.match(first) and not _ADDRESS.match(first) else None
 
 
