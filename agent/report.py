@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The statuses that are worth a person's time; the others are good news or no news.
 TOLD = ("vulnerable", "possible", "fixed_if_configured", "unknown")
 
-HEADERS = ("address", "product", "build", "verdict", "sure", "exposure", "names")
+HEADERS = ("address", "product", "build", "verdict", "sure", "open", "support", "name")
 _COLOURS = {"confirmed": "red", "probable": "yellow", "suspected": "cyan", "none": "grey"}
 
 
@@ -79,21 +79,24 @@ def build_text(a: Assessment) -> str:
     return ".".join(map(str, a.build.low.branch)) + ".x"
 
 
-def exposure_text(a: Assessment) -> str:
-    """The worst of it in a few words: how many are open, and whether support has ended."""
-    found = open_findings(a)
-    ended = any(f.cve is None for f in found)
-    count = {s: sum(1 for f in found if f.status == s and f.cve) for s in TOLD}
-    parts = [f"{count[s]} {s.replace('_', ' ')}" for s in ("vulnerable", "possible", "unknown") if count[s]]
-    return ", ".join(["end of support"] * ended + parts) or "-"
+def support_text(a: Assessment) -> str:
+    """Whether Microsoft's support for it has ended."""
+    return "ended" if any(f.cve is None for f in open_findings(a)) else "-"
+
+
+def open_text(a: Assessment) -> str:
+    """How many known holes are open, or may be; `-` where no build tells, or nothing is known of its generation."""
+    assessed = [f for f in a.findings if f.cve]
+    return str(sum(f.status in ("vulnerable", "possible") for f in assessed)) if assessed else "-"
 
 
 def overview(assessments: Iterable[Assessment], *, on: bool = False) -> str:
     """The table of servers: the surest first, then by address as text."""
     ranked = sorted(assessments, key=lambda a: (-a.confidence, a.address))
     rows = [
-        (a.address, what_it_is(a), build_text(a), colour(a.verdict, _COLOURS[a.verdict], on=on),
-         f"{a.confidence:.2f}", exposure_text(a), " ".join(a.names[:2]) or "-")
+        (a.address, what_it_is(a) + (", proxy" if a.proxy else ""), build_text(a),
+         colour(a.verdict, _COLOURS[a.verdict], on=on), f"{a.confidence:.2f}", open_text(a), support_text(a),
+         a.names[0] if a.names else "-")
         for a in ranked
     ]  # fmt: skip
     return table(HEADERS, rows)
