@@ -86,7 +86,7 @@ def support_text(a: Assessment) -> str:
 
 def open_text(a: Assessment) -> str:
     """How many known holes are open, or may be; `-` where no build tells, or nothing is known of its generation."""
-    assessed = [f for f in a.findings if f.cve]
+    assessed = [f for f in a.findings if f.cve and f.status not in ("not_affected", "not_assessed")]
     return str(sum(f.status in ("vulnerable", "possible") for f in assessed)) if assessed else "-"
 
 
