@@ -1,0 +1,125 @@
+"""What is worth looking at: the tables behind the filter, and customer address space."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.errors import InputError
+from collectors.packets.admit import CLIENT, SERVER, Prefixes, dns_wanted, payload_side
+from tests import wire
+
+HELLO = bytes.fromhex("16030100600100005c")
+SERVER_HELLO = bytes.fromhex("160303006002000060")
+
+SIDES = [
+    (b"220 ex01.example.org ready\r\n", 8025, SERVER),
+    (b"250-PIPELINING\r\n", 8025, SERVER),
+    (b"2200", 8025, 0),
+    (b"a20 ", 8025, 0),
+    (b"920 is no reply", 8025, 0),
+    (b"* OK ready", 143, SERVER),
+    (b"* PREAUTH", 143, SERVER),
+    (b"* CAPABILITY", 143, SERVER),
+    (b"* 1 EXISTS", 143, 0),
+    (b"+ TlRMTVNTUAAC", 143, SERVER),
+    (b"+OK ready", 110, SERVER),
+    (b"+ idling", 143, 0),
+    (b"-ERR", 110, 0),
+    (b"HTTP/1.1 200 OK", 80, SERVER),
+    (b"GET / HTTP/1.1", 80, 0),
+    (HELLO, 50_000, CLIENT),
+    (SERVER_HELLO, 443, SERVER),
+    (bytes.fromhex("1603030060" "0b"), 443, SERVER),
+    (bytes.fromhex("1603030060" "0c"), 443, 0),
+    (bytes.fromhex("1603080060" "02"), 443, 0),
+    (bytes.fromhex("1602030060" "02"), 443, 0),
+    (bytes.fromhex("1603030060"), 443, 0),
+    (b"\x17\x03\x03", 443, 0),
+    # On the ports of SMTP everything that is not encrypted.
+    (b"a certificate goes on", 25, SERVER),
+    (b"x", 587, SERVER),
+    (bytes.fromhex("1603030060" "0c"), 2525, SERVER),
+    (b"\x17\x03\x03 application data", 25, 0),
+    (b"x", 26, 0),
+    (b"", 25, 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("payload", "port", "side"), SIDES)
+def test_who_sent_what_is_admitted(payload: bytes, port: int, side: int) -> None:
+    assert payload_side(payload, len(payload), port) == side
+
+
+@pytest.mark.parametrize(("payload", "port", "side"), SIDES)
+@pytest.mark.parametrize("kept", range(7))
+def test_what_was_cut_is_judged_by_what_is_left(payload: bytes, port: int, side: int, kept: int) -> None:
+    """Less may be admitted of it, but nothing else."""
+    assert payload_side(payload[:kept], len(payload), port) in (0, side)
+
+
+QUESTIONS = [
+    ("autodiscover.example.org", 1, True),
+    ("AutoDiscover.example.org", 28, True),
+    ("_autodiscover._tcp.example.org", 33, True),
+    ("_AUTODISCOVER._tcp.example.org", 33, True),
+    ("autodiscovers.example.org", 1, False),
+    ("mail.autodiscover.example.org", 1, False),
+    ("example.org", 15, True),
+    ("example.org", 1, False),
+    ("", 15, True),
+    ("a.b.c.d.e.f.g.h.i", 15, True),
+    ("a.b.c.d.e.f.g.h.i.j", 15, False),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "wanted"), QUESTIONS)
+def test_which_questions_are_of_interest(name: str, kind: int, wanted: bool) -> None:
+    message = wire.dns_message(name, kind, wire.dns_record(name, 1, bytes(4)))
+    assert dns_wanted(message) is wanted
+    assert not dns_wanted(wire.dns_message(name, kind, wire.dns_record(name, 1, bytes(4)), flags=0x0100))
+    assert not dns_wanted(wire.dns_message(name, kind))
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=40))
+def test_any_message_is_wanted_or_not(rest: bytes) -> None:
+    message = wire.dns_message("", 0, b"x")[:12] + rest
+    assert dns_wanted(message) in (True, False)
+    assert not dns_wanted(message[:12])
+
+
+@pytest.mark.parametrize(
+    "text", ["192.0.2.1/24", "192.0.2.0/33", "example.org", "", "2001:db8::/129", "2001:db8::1/64", "192.0.2.0/-1"]
+)
+def test_what_is_no_prefix_is_the_operators_fault(text: str) -> None:
+    with pytest.raises(InputError, match="write it like"):
+        Prefixes(("192.0.2.0/24", text))
+
+
+def test_without_prefixes_everything_is_inside() -> None:
+    assert not Prefixes()
+    assert bytes(4) in Prefixes()
+    assert bytes(16) in Prefixes()
+
+
+v4 = st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, 32))
+v6 = st.tuples(st.integers(0, (1 << 128) - 1), st.integers(0, 128))
+
+
+@settings(max_examples=150)
+@given(st.lists(st.one_of(v4.map(lambda p: (4, *p)), v6.map(lambda p: (6, *p))), min_size=1, max_size=8), st.data())
+def test_membership_is_that_of_ipaddress(raw: list[tuple[int, int, int]], data: st.DataObject) -> None:
+    networks = [ip_network((n.to_bytes(4 if v == 4 else 16, "big"), length), strict=False) for v, n, length in raw]
+    prefixes = Prefixes(tuple(map(str, networks)))
+    network = data.draw(st.sampled_from(networks))
+    # Next to a prefix's borders, where a mistake would be.
+    first, last = int(network.network_address), int(network.broadcast_address)
+    most = (1 << network.max_prefixlen) - 1
+    number = data.draw(st.sampled_from([first, last, max(first - 1, 0), min(last + 1, most), (first + last) // 2]))
+    address = ip_address(number.to_bytes(network.max_prefixlen // 8, "big"))
+    assert prefixes
+    assert (address.packed in prefixes) == any(address in n for n in networks)
