@@ -26,7 +26,18 @@ def usage() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    words = sys.argv[1:] if argv is None else argv
+    try:
+        code = _main(sys.argv[1:] if argv is None else argv)
+        # What is still in the buffer finds out here whether anybody reads it, and not when the interpreter ends.
+        if sys.stdout:  # there is none where its descriptor was closed before the start
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return 141
+    return code
+
+
+def _main(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         (sys.stdout if words else sys.stderr).write(usage())
         return 0 if words else 2
@@ -53,10 +64,13 @@ def _run(command: str, words: list[str]) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of our output has gone; keep the interpreter from complaining of it once more at exit.
-        sys.stdout = None
-        return 141
+
+
+def _discard_output() -> None:
+    """The reader of our output has gone; keep the interpreter from complaining of it once more when it ends."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -162,18 +161,6 @@ def test_without_files_it_says_how(capsys: pytest.CaptureFixture[str]) -> None:
         main(["replay"])
     assert ended.value.code == 2
     assert "FILE" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("words", [("--json", "--all"), ("--explain", EXCHANGE), ("--stats",)])
-def test_a_reader_that_goes_away(good: str, words: tuple[str, ...]) -> None:
-    """`knockfirst replay ... | head -0`: no traceback, and an exit code that says so."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    command = [sys.executable, "-m", "agent", "replay", *words, *[good] * 4]
-    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
-    os.close(writing)
-    assert ended.stderr == ""
-    assert ended.returncode == 141
 
 
 def test_a_capture_comes_through_a_pipe(good: str) -> None:
