@@ -56,8 +56,14 @@ class Fingerprint(NamedTuple):
         return self.matcher.match(text)
 
     def match(self, text: str) -> Match | None:
+        """What a normalised text that matches amounts to, or None."""
         caught = self.captures(text)
-        return None if caught is None else Match(self.id, self._claimed(caught), self.weight)
+        if caught is None:
+            return None
+        try:
+            return Match(self.id, self._claimed(caught), self.weight)
+        except ValueError:
+            return None  # A part above 16 bits: no Exchange wrote that, and what surrounds it is as false.
 
     def _claimed(self, caught: dict[str, str]) -> Claims:
         if not caught:
@@ -70,13 +76,11 @@ class Fingerprint(NamedTuple):
 
 
 def _build(caught: dict[str, str], precision: str) -> BuildRange | None:
+    """The build that was caught, if one was. Raises ValueError where its parts are no build's."""
     text = caught.get("build") or caught.get("branch")
     if text is None:
         return None
-    try:
-        parts = parse(text)
-    except ValueError:
-        return None  # A part above 16 bits: no Exchange wrote that, whatever else the text shows.
+    parts = parse(text)
     if precision == "SU":
         return BuildRange(*span(parts), "su")
     return BuildRange(*span(parts[:3]), "cu")

@@ -14,9 +14,9 @@ MAX_TEXT = 4096  # characters; the longest capability reply seen in the wild has
 MAX_GREETING = 512  # octets: RFC 1939 section 3 allows a POP3 reply no more
 
 _CODES = {
-    "smtp.greeting": r"(?:[ \t]*220[ -])+",
-    "smtp.ehlo": r"(?:[ \t]*250[ -])+",
-    "smtp.help": r"(?:[ \t]*214[ -])+",
+    "smtp.greeting": r"(?:[ \t]*220[ \t-])+",
+    "smtp.ehlo": r"(?:[ \t]*250[ \t-])+",
+    "smtp.help": r"(?:[ \t]*214[ \t-])+",
     "imap.greeting": r"(?:\s*\* (?:OK|PREAUTH)(?: |$))+",
     "pop3.greeting": r"(?:\s*\+OK(?: |$))+",
 }
@@ -78,10 +78,14 @@ def _without_timestamp(value: str) -> str:
 
 
 def _decoded(value: str) -> str:
-    """With a closing ``[base64 of UTF-16LE]``, as Exchange writes its own name, replaced by ``[that name]``."""
+    """With a closing ``[base64 of UTF-16LE]``, as Exchange writes its own name, replaced by ``[that name]``.
+
+    Scanners and lists drop the padding; read as it stands, Exchange Online's name would look like a customer's.
+    """
     while found := _SUFFIX.search(value):
         try:
-            name = a2b_base64(found[1], strict_mode=True).decode("utf-16-le")
+            unpadded = found[1].rstrip("=")
+            name = a2b_base64(unpadded + "=" * (-len(unpadded) % 4), strict_mode=True).decode("utf-16-le")
         except (NotBase64, UnicodeDecodeError):
             break
         if not _NAME.fullmatch(name):

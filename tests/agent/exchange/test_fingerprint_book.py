@@ -83,9 +83,9 @@ def test_an_owa_version_is_its_own_build(parts):
     assert matches[0].claims.generations == (("SE",) if third >= 2562 else ("2019",))
 
 
-def test_a_part_above_sixteen_bits_is_no_build():
-    (match,) = book().match("http.header", "X-OWA-Version: 15.1.99999.1")
-    assert match.claims.build is None
+def test_a_part_above_sixteen_bits_is_no_exchange():
+    assert book().match("http.header", "X-OWA-Version: 15.1.65535.1")
+    assert book().match("http.header", "X-OWA-Version: 15.1.65536.1") == ()
 
 
 def test_a_server_header_is_a_server_either_way():
