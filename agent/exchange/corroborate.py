@@ -16,9 +16,10 @@ STRONG = 5.0  # nats: an observation that names Exchange by itself
 LINUX_TTL = 64  # Windows starts at 128; 64 at most means another stack answered
 
 _HOST = re.compile(
-    r"^(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,20}$", re.IGNORECASE
+    r"^(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_](?:[a-z0-9_-]{0,62})){0,20}\Z",
+    re.IGNORECASE | re.ASCII,
 )
-_ADDRESS = re.compile(r"^[\d.]{1,15}$")
+_ADDRESS = re.compile(r"[0-9.]{1,15}\Z")
 _TTL = re.compile(r"^ttl=(\d{1,3}) ")
 
 # Kinds whose value is, or begins with, a name of the server itself.
