@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from agent.screen import colour, table
+from agent.screen import colour, printable, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,7 +121,7 @@ def _facts(a: Assessment) -> list[str]:
         facts.append(f"build: {build_text(a)}")
     if a.proxy:
         facts.append(f"probably behind a reverse proxy: {a.proxy}")
-    return facts + list(a.notes)
+    return [printable(fact) for fact in (*facts, *a.notes)]
 
 
 def _evidence_table(evidence: Sequence[Evidence]) -> str:

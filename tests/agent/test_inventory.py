@@ -1,0 +1,107 @@
+"""What is kept of the servers that were seen: distinct facts, within bounds."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from agent.exchange.catalogue import catalogue
+from agent.exchange.fingerprint import book
+from agent.inventory import MAX_OF_A_KIND, Inventory
+from agent.model import KINDS
+from tests.belief import ADDRESS, observation
+
+TODAY = date(2026, 11, 2)
+GREETING = observation(
+    "smtp.greeting", "ex01.example.org Microsoft ESMTP MAIL Service ready at Mon, 2 Nov 2026 09:00:00 +0100"
+)
+POSTFIX = observation("smtp.greeting", "mx.example.org ESMTP Postfix", address="192.0.2.26")
+
+
+def inventory(most: int = 100) -> Inventory:
+    return Inventory(book(), catalogue(), most)
+
+
+def test_a_fact_is_taken_once() -> None:
+    kept = inventory()
+    later = GREETING._replace(time=GREETING.time + 60, frame=99)
+    assert [kept.observe(o) for o in (GREETING, later, GREETING)] == [True, False, False]
+    assert kept.counts == {"observations": 1, "repeats": 2, "surplus": 0, "servers_evicted": 0}
+    assert len(kept) == 1
+
+
+def test_the_same_words_on_another_port_are_another_fact() -> None:
+    kept = inventory()
+    assert kept.observe(GREETING)
+    assert kept.observe(observation("smtp.greeting", GREETING.value, port=587))
+    found = kept.assessment(ADDRESS, TODAY)
+    assert found
+    assert found.ports == (25, 587)
+
+
+def test_beyond_some_of_a_kind_nothing_is_taken() -> None:
+    kept = inventory()
+    names = [observation("tls.sni", f"site{n}.example.org", port=443) for n in range(MAX_OF_A_KIND + 5)]
+    assert [kept.observe(o) for o in names] == [True] * MAX_OF_A_KIND + [False] * 5
+    assert kept.observe(GREETING)
+    assert kept.counts["surplus"] == 5
+
+
+def test_what_one_server_can_fill_is_bounded() -> None:
+    kept = inventory()
+    for kind in KINDS:
+        for n in range(40):
+            kept.observe(observation(kind, f"{n}", port=n % 3))
+    assert kept.counts["observations"] == MAX_OF_A_KIND * len(KINDS)
+
+
+def test_the_server_that_was_seen_first_makes_room() -> None:
+    kept = inventory(most=2)
+    for n in (1, 2, 1, 3):
+        kept.observe(observation("http.status", "302", address=f"192.0.2.{n}"))
+    assert len(kept) == 2
+    assert kept.counts["servers_evicted"] == 1
+    assert kept.assessment("192.0.2.1", TODAY) is None
+    assert [a.address for a in kept.assessments(TODAY)] == ["192.0.2.2", "192.0.2.3"]
+
+
+def test_who_was_never_seen_is_not_assessed() -> None:
+    assert inventory().assessment(ADDRESS, TODAY) is None
+    assert inventory().assessments(TODAY) == []
+
+
+@pytest.mark.parametrize(("every", "addresses"), [(True, ["192.0.2.26", ADDRESS]), (False, [ADDRESS])])
+def test_only_those_with_a_sign_of_exchange(every: bool, addresses: list[str]) -> None:
+    kept = inventory()
+    kept.observe(POSTFIX)
+    kept.observe(GREETING)
+    found = kept.assessments(TODAY, every=every)
+    assert [a.address for a in found] == addresses
+    assert found[-1].verdict == "confirmed"
+
+
+def test_no_verdict_is_hidden_by_asking_for_signs_only() -> None:
+    """Whoever shows no sign of Exchange comes to no verdict."""
+    kept = inventory()
+    for n, (kind, value) in enumerate((
+        ("http.server", "Microsoft-IIS/10.0"), ("http.server", "nginx"), ("tls.sni", "www.example.org"),
+        ("imap.greeting", "Dovecot ready."), ("http.status", "302"), ("dns.mx", "example.org -> mx.example.org"),
+    )):  # fmt: skip
+        kept.observe(observation(kind, value, address=f"192.0.2.{n}"))
+    signed = {a.address for a in kept.assessments(TODAY, every=False)}
+    assert all(a.verdict == "none" for a in kept.assessments(TODAY) if a.address not in signed)
+
+
+def test_an_assessment_is_kept_until_something_new_is_seen_or_the_day_ends() -> None:
+    kept = inventory()
+    kept.observe(GREETING)
+    first = kept.assessment(ADDRESS, TODAY)
+    kept.observe(GREETING)
+    assert kept.assessment(ADDRESS, TODAY) is first
+    kept.observe(observation("http.header", "X-OWA-Version: 15.1.2507.39", port=443))
+    second = kept.assessment(ADDRESS, TODAY)
+    assert second is not first
+    assert second
+    assert second.build
+    assert kept.assessment(ADDRESS, TODAY + timedelta(days=1)) is not second
