@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from collectors.dissectors.choose import choose
 from collectors.packets.admit import SMTP_PORTS
@@ -19,14 +19,9 @@ if TYPE_CHECKING:
 SWEEP = 1024  # streams between two looks for those that are too old
 
 
-class Piece(NamedTuple):
-    """A segment with a payload: its time, its number, the number it acknowledges, what was captured, and its length."""
-
-    time: float
-    sequence: int
-    acknowledged: int
-    payload: bytes
-    size: int
+# A segment with a payload: its time, its number, the number it acknowledges, what was captured, and its length. A plain
+# tuple: there is one for every segment that is looked at.
+Piece = tuple[float, int, int, bytes, int]
 
 
 class Flows:
@@ -47,7 +42,7 @@ class Flows:
         stream = self.reassembly.known(key)
         if stream is None:
             self._first(key, server, side, piece)
-        elif not stream.done or (side == b"H" and self.reassembly.restart(stream, piece.sequence)):
+        elif not stream.done or (side == b"H" and self.reassembly.restart(stream, piece[1])):
             # Only HTTP says something anew on a connection that is kept alive.
             self._take(stream, piece)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import Malformed
 from collectors.dissectors import dns, tcp
-from collectors.flows import Flows, Piece
+from collectors.flows import Flows
 from collectors.packets import admit
 from collectors.packets.decode import TCP, Packet, decode, tcp_header
 from collectors.packets.source import open_source
@@ -110,7 +110,7 @@ class Line:
         payload = data[start:end]
         ports = data[at : at + 4]
         side = admit.payload_side(payload, size, source)
-        piece = Piece(time, sequence, acknowledged, payload, size)
+        piece = (time, sequence, acknowledged, payload, size)
         if not side:
             # What goes on with a stream that was begun may look like anything.
             if self._flows.goes_on(addresses + ports, piece):

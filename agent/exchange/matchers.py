@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Captures = dict[str, str]
 
+_WORD = re.compile(r"[^\W_]+")
+
 # Keywords and their arguments: the value of these kinds is a list, one keyword a line or a word.
 BY_LINE = ("smtp.ehlo", "pop3.capability")
 BY_WORD = ("smtp.help", "imap.capability")
@@ -47,20 +49,23 @@ class Words:
     """Any of the words, each standing alone in the text and not inside a host's name; none of the literals ``unless``.
 
     A closing ``*`` leaves a word's end open. Words and literals are lower case. A hundred names of products cost no
-    regular expression this way.
+    regular expression this way, and of those that are plain words only the ones that the text holds cost anything.
     """
 
-    __slots__ = ("unless", "words")
+    __slots__ = ("_other", "_plain", "unless", "words")
 
     def __init__(self, words: Sequence[str], unless: Sequence[str] = ()) -> None:
         self.words = words
         self.unless = unless
+        self._plain = frozenset(word for word in words if word.isalnum())
+        self._other = [word for word in words if not word.isalnum()]
 
     def match(self, text: str) -> Captures | None:
         lower = text.lower()
         if any(literal in lower for literal in self.unless):
             return None
-        return {} if any(_stands_alone(word, lower) for word in self.words) else None
+        held = self._plain.intersection(_WORD.findall(lower))
+        return {} if any(_stands_alone(word, lower) for word in (*held, *self._other)) else None
 
 
 class Keywords:
