@@ -12,7 +12,7 @@ from agent.lab.certificates import public
 from agent.lab.handshakes import handshake
 from agent.model import Endpoint
 from collectors import flows
-from collectors.flows import FOLLOWED, Flows, Piece
+from collectors.flows import FOLLOWED, Flows
 from collectors.packets.reassembly import MAX_AGE, MAX_STARTS
 from collectors.telling import CLIENT, ENOUGH, HOUR, Telling, packed
 from tests import talk
@@ -37,10 +37,10 @@ class Desk:
     def begins(
         self, key: bytes, server: bytes, side: bytes, data: bytes, *, at: int = 1, time: float = 0.0, ack: int = 9
     ) -> None:
-        self.flows.begins(key, server, side, Piece(time, at, ack, data, len(data)))
+        self.flows.begins(key, server, side, (time, at, ack, data, len(data)))
 
     def goes_on(self, key: bytes, data: bytes, at: int, *, time: float = 0.0, ack: int = 9, size: int = 0) -> bool:
-        return self.flows.goes_on(key, Piece(time, at, ack, data, size or len(data)))
+        return self.flows.goes_on(key, (time, at, ack, data, size or len(data)))
 
     def facts(self) -> list[tuple[str, str]]:
         return [(o.kind, o.value) for o in self.telling.given()]
@@ -221,7 +221,7 @@ def test_segments_in_any_order_tell_the_same(order: list[int], first: int) -> No
 def test_nothing_that_is_said_breaks_it(said: list[tuple[bytes, bytes, bytes, bytes, int, int]]) -> None:
     desk = Desk()
     for time, (key, server, side, data, at, cut) in enumerate(said):
-        piece = Piece(float(time), at, 9, data, len(data) + cut)
+        piece = (float(time), at, 9, data, len(data) + cut)
         if not desk.flows.goes_on(key, piece):
             desk.flows.begins(key, server, side, piece)
         assert len(desk.flows._followed) <= FOLLOWED
