@@ -15,6 +15,7 @@ from collectors.packets.layers import IP, SCRATCH, advance, drop, ipv4, ipv6, la
 
 # Scratch memory that this half writes: the transport header, and its payload.
 _L4, _PAYLOAD = 2, 3
+_SYN, _ACK = 0x02, 0x10
 
 # How many bytes of an admitted frame are wanted: a flight of 16 KiB, or headers.
 SNAP_DATA, SNAP_SYN_ACK, SNAP_DNS = 16_640, 192, 1_600
@@ -50,6 +51,8 @@ def generate(
     layers(a)
     ipv4(a)
     ipv6(a)
+    for base in (22, 42):
+        _glance(a, base, following)
     _tcp(a, following)
     _measure(a)
     _payload(a)
@@ -58,34 +61,78 @@ def generate(
     return a.assemble()
 
 
+def _glance(a: Assembler, base: int, following: tuple[int, ...]) -> None:
+    """X is ``base`` bytes before a TCP or UDP header, on the IP header (less 2).
+
+    Most packets end here, by the first byte of their payload or by their port; what is left goes on at "tcp" or "udp".
+    """
+    a.label(f"tcp {base}")
+    a.op(op.LDB, base + 13)
+    a.branch(op.JSET, _SYN, yes=f"look {base}")
+    if following:
+        a.op(op.LDW, base + 8)
+    for number in following:
+        a.branch(op.JEQ, number, yes=f"look {base}")
+    a.op(op.LDB, base + 12)
+    a.op(op.RSH, 2)
+    a.op(op.AND, 0x3C)
+    a.op(op.ADD_X)
+    a.op(op.ADD, base)
+    a.op(op.TAX)
+    a.op(op.LDB, 0)  # ends the program where there is no payload, and no padding either
+    a.branch(op.JEQ, admit.APPLICATION_DATA, yes=f"pass {base}")
+    a.branch(op.JEQ, admit.HANDSHAKE, yes=f"look {base}")
+    a.branch(op.JGT, ord("H"), yes=f"by port {base}")
+    a.branch(op.JGE, ord("*"), yes=f"look {base}")
+    a.label(f"by port {base}")
+    a.op(op.LDX_MEM, IP)
+    a.op(op.LDH, base)
+    for port in admit.SMTP_PORTS:
+        a.branch(op.JEQ, port, yes=f"look {base}")
+    a.label(f"pass {base}")
+    drop(a)
+    a.label(f"udp {base}")
+    a.op(op.LDH, base)
+    a.branch(op.JEQ, admit.DNS_PORT, no=f"pass udp {base}")
+    advance(a, base)
+    a.goto("udp")
+    a.label(f"pass udp {base}")
+    drop(a)
+    a.label(f"look {base}")
+    a.op(op.LDX_MEM, IP)
+    advance(a, base)
+    a.goto("tcp")
+
+
+def _whole(a: Assembler, name: str) -> None:
+    """X is on the header of ``name``, here and after: end the program if it stands in a fragment of IPv4."""
+    a.op(op.STX, _L4)
+    a.op(op.LDX_MEM, IP)
+    _by_version(a, f"{name} whole")
+    a.op(op.LDH, 8)
+    a.branch(op.JSET, 0x3FFF, no=f"{name} whole")
+    drop(a)
+    a.label(f"{name} whole")
+    a.op(op.LDX_MEM, _L4)
+
+
 def _tcp(a: Assembler, following: tuple[int, ...]) -> None:
-    """Most packets end here, by their payload's first byte; lengths are worked out only for what is left."""
     a.label("tcp")
+    _whole(a, "tcp")
     a.op(op.LDB, 13)
-    a.branch(op.JSET, 0x02, yes="syn")
+    a.branch(op.JSET, _SYN, yes="syn")
     if following:
         a.op(op.LDW, 8)
     for number in following:
         a.branch(op.JEQ, number, yes="followed")
-    a.op(op.STX, _L4)
     a.op(op.LDB, 12)
     a.op(op.RSH, 2)
     a.op(op.AND, 0x3C)
     a.branch(op.JGE, 20, no="no payload")
     a.op(op.ADD_X)
     a.op(op.TAX)
-    a.op(op.LDB, 0)  # ends the program where there is no payload, and no padding either
-    a.branch(op.JEQ, admit.APPLICATION_DATA, yes="no payload")
-    a.branch(op.JEQ, admit.HANDSHAKE, yes="measure")
-    a.branch(op.JGT, ord("H"), yes="by port")
-    a.branch(op.JGE, ord("*"), yes="measure")
-    a.label("by port")
-    a.op(op.STX, _PAYLOAD)
-    a.op(op.LDX_MEM, _L4)
-    a.op(op.LDH, 0)
-    a.op(op.LDX_MEM, _PAYLOAD)
-    for port in admit.SMTP_PORTS:
-        a.branch(op.JEQ, port, yes="measure")
+    a.op(op.LDB, 0)
+    a.branch(op.JEQ, admit.APPLICATION_DATA, no="measure")
     a.label("no payload")
     drop(a)
 
@@ -154,6 +201,7 @@ def _payload(a: Assembler) -> None:
 
 def _dns(a: Assembler) -> None:
     a.label("udp")
+    _whole(a, "udp")
     a.op(op.LDH, 0)
     a.branch(op.JEQ, admit.DNS_PORT, no="not dns")
     a.op(op.LDB, 8 + 2)
@@ -196,9 +244,8 @@ def _compare_lower(a: Assembler, at: int, text: bytes, otherwise: str) -> None:
 
 def _verdicts(a: Assembler, prefixes: admit.Prefixes, muted: tuple[bytes, ...]) -> None:
     a.label("syn")
-    a.branch(op.JSET, 0x10, no="refused")
+    a.branch(op.JSET, _ACK, no="refused")
     a.op(op.LDB, 19)  # ends the program where the header was not captured whole
-    a.op(op.STX, _L4)
     a.op(op.LDH, 0)
     for port in admit.SERVICE_PORTS:
         a.branch(op.JEQ, port, yes="syn ack")

@@ -48,8 +48,7 @@ def link_header(a: Assembler, link: int) -> None:
     if link in ETHERTYPE_AT:
         at, x = ETHERTYPE_AT[link]
         a.op(op.LDX_IMM, x)
-        a.op(op.LDH_ABS, at)
-        a.goto("E0 read")
+        a.op(op.LDH_ABS, at)  # falls into E0
     elif link in IP_AT:
         a.op(op.LDX_IMM, IP_AT[link] - 2)
         a.op(op.LDB_ABS, IP_AT[link])
@@ -70,9 +69,9 @@ def link_header(a: Assembler, link: int) -> None:
 def layers(a: Assembler) -> None:
     """E<n>, P<n> and M<n>: an ethertype, a PPP protocol, an MPLS label, with n layers before it."""
     for n in range(MAX_LAYERS + 1):
-        a.label(f"E{n}")
-        a.op(op.LDH, 0)
-        a.label(f"E{n} read")
+        if n:
+            a.label(f"E{n}")
+            a.op(op.LDH, 0)
         a.branch(op.JEQ, IPV4, yes="ipv4")
         a.branch(op.JEQ, IPV6, yes="ipv6")
         if n < MAX_LAYERS:
@@ -172,58 +171,45 @@ def _fits(a: Assembler, ip: str, ethernet: str, block: str) -> None:
 
 
 def ipv4(a: Assembler) -> None:
-    """X is two bytes before the header, here and in "ipv6"; "tcp" and "udp" get X on their own header."""
+    """X is two bytes before the header, here and in "ipv6".
+
+    Without options it goes on at "tcp 22" or "udp 22", with X where it is; behind options at "tcp" or "udp", with X on
+    that header. Whether it is a fragment is asked later, of the few packets that are looked at.
+    """
     a.label("ipv4")
     a.op(op.STX, IP)
-    a.op(op.LDH, 8)
-    a.branch(op.JSET, 0x3FFF, yes="drop4")  # a fragment
     a.op(op.LDB, 2)
-    a.branch(op.JEQ, 0x45, no="options")  # nearly always: no options
+    a.branch(op.JEQ, 0x45, no="options")
     a.op(op.LDB, 11)
-    _with_protocol(a, 22)
+    a.branch(op.JEQ, TCP, yes="tcp 22")
+    a.branch(op.JEQ, UDP, yes="udp 22")
+    drop(a)
     a.label("options")
     a.branch(op.JGT, 0x4F, yes="drop4")
     a.branch(op.JGE, 0x45, no="drop4")
     a.op(op.AND, 15)
     a.op(op.LSH, 2)
+    a.op(op.ADD_X)
+    a.op(op.ADD, 2)
     a.op(op.ST, SCRATCH)
     a.op(op.LDB, 11)
-    a.branch(op.JEQ, TCP, yes="tcp behind options")
-    a.branch(op.JEQ, UDP, yes="udp behind options")
+    a.op(op.LDX_MEM, SCRATCH)
+    a.branch(op.JEQ, TCP, yes="tcp")
+    a.branch(op.JEQ, UDP, yes="udp")
     a.label("drop4")
     drop(a)
-    for name in ("tcp", "udp"):
-        a.label(f"{name} behind options")
-        a.op(op.LD_MEM, SCRATCH)
-        a.op(op.ADD_X)
-        a.op(op.ADD, 2)
-        a.op(op.TAX)
-        a.goto(name)
-
-
-def _with_protocol(a: Assembler, by: int) -> None:
-    """A is the protocol of the header that begins ``by`` bytes on: go there if it is one of ours."""
-    name = f"{by}"
-    a.branch(op.JEQ, TCP, yes=f"tcp in {name}")
-    a.branch(op.JEQ, UDP, yes=f"udp in {name}")
-    drop(a)
-    for transport in ("tcp", "udp"):
-        a.label(f"{transport} in {name}")
-        advance(a, by)
-        a.goto(transport)
 
 
 def ipv6(a: Assembler) -> None:
+    """Without extension headers it goes on at "tcp 42" or "udp 42", behind them at "tcp" or "udp"."""
     a.label("ipv6")
     a.op(op.STX, IP)
     a.op(op.LDB, 2)
     a.op(op.AND, 0xF0)
     a.branch(op.JEQ, 0x60, no="drop6")
     a.op(op.LDB, 8)
-    for kind in sorted(EXTENSIONS):
-        a.branch(op.JEQ, kind, yes="extended")
-    _with_protocol(a, 42)
-    a.label("extended")
+    a.branch(op.JEQ, TCP, yes="tcp 42")
+    a.branch(op.JEQ, UDP, yes="udp 42")
     a.op(op.ST, SCRATCH)
     advance(a, 42)
     a.op(op.LD_MEM, SCRATCH)
