@@ -67,7 +67,7 @@ class Telling:
         if len(self._passed) >= MAX_QUIET:
             self._passed.clear()
         self._passed[server] = passed
-        if passed >= BUSY and server[-2:] == _HTTPS and all(self.sated(server + side, time) for side in _TLS_SIDES):
+        if passed % BUSY == 0 and server[-2:] == _HTTPS and all(self.sated(server + s, time) for s in _TLS_SIDES):
             self._muted.setdefault(server[:-2], time)
 
     def muted(self, time: float) -> list[bytes]:
