@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import count, islice
 from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,13 +24,9 @@ BATCH = 2_048  # frames between two looks at what was found
 BATCH_BYTES = 8 << 20
 
 FOLLOWED = 8  # flights at a time
-# What stands in a template for numbers to follow and addresses to mute: numbers that no address has (240.0.0.0/4 is
-# reserved, RFC 1112), and each of them once.
-_FOLLOWED = tuple(range(0xFEED0000, 0xFEED0000 + FOLLOWED))
+# Addresses at a time, by their length in bytes.
 MUTED_4, MUTED_6 = 64, 32
-_MUTED = tuple(pack(">I", 0xFEEE0000 + n) for n in range(MUTED_4)) + tuple(
-    pack(">4I", *range(0xFEEF0000 + 4 * n, 0xFEEF0000 + 4 * n + 4)) for n in range(MUTED_6)
-)
+_MUTED = ((4, MUTED_4), (16, MUTED_6))
 
 # A handshake record with a hello or a certificate, and where in a frame a payload can begin.
 _FLIGHT = re.compile(rb"\x16\x03[\x00-\x07]..[\x01\x02\x0b]", re.DOTALL)
@@ -105,9 +102,10 @@ class LibpcapSource:
         self._link, self._prefixes = file.link, prefixes
         self.size = file.size
         self.loss: str | None = None
+        self._blanks = _Blanks(prefixes)
         self._acknowledgements: tuple[int, ...] = ()
         self._muted: tuple[bytes, ...] = ()
-        self._templates: dict[tuple[tuple[int, ...], tuple[bytes, ...]], list[Instruction]] = {}
+        self._programs: dict[bool, tuple[list[Instruction], list[tuple[int, int]]]] = {}
         try:
             self._pcap = cypcap.open_offline(file.path)
             self._set()
@@ -137,6 +135,7 @@ class LibpcapSource:
                 self.loss = f"{error}; read up to there"
                 handed = 0
             _take_all(batch, take)
+            weight = 0
             yield self._position()
         yield self.size
 
@@ -148,20 +147,54 @@ class LibpcapSource:
         muted = tuple(servers)
         if muted != self._muted:
             self._muted = muted
+            self._programs.clear()
             self._set()
 
     def _set(self) -> None:
-        """Attach a program for what is followed and muted: a template, with its slots filled in."""
-        slots = (_FOLLOWED if self._acknowledgements else (), _MUTED if self._muted else ())
-        if slots not in self._templates:
-            self._templates[slots] = bpf.generate(self._link, self._prefixes, following=slots[0], muted=slots[1])
-        values = dict(zip(slots[0], self._acknowledgements, strict=False))
-        for size in (4, 16):
-            mine = (m for m in self._muted if len(m) == size)
-            for slot, address in zip((m for m in _MUTED if len(m) == size), mine, strict=False):
-                values |= zip(_words(slot), _words(address), strict=True)
-        program = [(code, yes, no, values.get(k, k)) for code, yes, no, k in self._templates[slots]]
+        """Attach a program for what is followed and muted. What is followed changes often: only its places are."""
+        following = bool(self._acknowledgements)
+        if following not in self._programs:
+            self._programs[following] = self._program(following)
+        program, places = self._programs[following]
+        numbers = self._acknowledgements + self._blanks.following[len(self._acknowledgements) :]
+        for place, which in places:
+            code, yes, no, _ = program[place]
+            program[place] = (code, yes, no, numbers[which])
         self._pcap.setfilter(self._cypcap.BpfProgram(program))
+
+    def _program(self, following: bool) -> tuple[list[Instruction], list[tuple[int, int]]]:
+        """A program with the muted servers filled in, and each place of a number to follow with which one it is."""
+        blanks = self._blanks
+        template = self._template(blanks.following if following else (), blanks.muted if self._muted else ())
+        values: dict[int, int] = {}
+        for size, _ in _MUTED:
+            servers = (m for m in self._muted if len(m) == size)
+            for blank, address in zip((m for m in blanks.muted if len(m) == size), servers, strict=False):
+                values |= zip(_words(blank), _words(address), strict=True)
+        # A number stands in the program more than once: for IPv4, for IPv6, and behind options.
+        places = [(at, blanks.following.index(k)) for at, (_, _, _, k) in enumerate(template) if k in blanks.following]
+        return [(code, yes, no, values.get(k, k)) for code, yes, no, k in template], places
+
+    def _template(self, following: tuple[int, ...], muted: tuple[bytes, ...]) -> list[Instruction]:
+        """Where the prefixes leave no room to mute or to follow, all is handed over, or the flight not followed."""
+        try:
+            return bpf.generate(self._link, self._prefixes, following=following, muted=muted)
+        except ValueError:
+            if not following and not muted:
+                raise
+            return self._template(following if muted else (), ())
+
+
+class _Blanks:
+    """What stands in a template where something is filled in later: numbers, each of which stands nowhere else."""
+
+    def __init__(self, prefixes: Prefixes) -> None:
+        taken = {word for network, _ in prefixes.networks for word in _words(network)}
+        free = (number for number in count(0xFEED0000) if number not in taken)
+        self.following = tuple(islice(free, FOLLOWED))
+        self.muted = tuple(
+            pack(f">{size // 4}I", *islice(free, size // 4)) for size, most in _MUTED for _ in range(most)
+        )
 
 
 def _words(address: bytes) -> tuple[int, ...]:

@@ -246,3 +246,46 @@ def test_both_sources_read_one_file_alike(file: str) -> None:
     read = handed(FileSource(CaptureFile(file)))
     assert read == list(CaptureFile(file).frames())
     assert read[0][3][:12] == frames.MACS
+
+
+@pytest.mark.usefixtures("libpcap")
+@pytest.mark.parametrize("word", ["feed", "feee", "feef"])
+def test_no_prefix_is_taken_for_a_place_to_fill_in(tmp_path: Path, word: str) -> None:
+    """Whatever stands in a prefix, it is still the prefix after others are followed and muted."""
+    prefix = f"2001:db8:{word}::/48"
+    assert admitted_after_filling(tmp_path, Prefixes((prefix,)), b"\x20\x01\x0d\xb8" + bytes.fromhex(word)) == 3
+    assert admitted_after_filling(tmp_path, Prefixes((prefix,)), b"\x20\x01\x0d\xb8\xfe\xec") == 0
+
+
+def admitted_after_filling(tmp_path: Path, prefixes: Prefixes, network: bytes) -> int:
+    """How much of a visit to a server in ``network`` is handed over, while others are followed and muted."""
+    there = network.ljust(14, b"\0")
+    frames_there = [f._replace(data=f.data.replace(b"\x20\x01\x0d\xb8" + bytes(10), there)) for f in web("2001:db8::1")]
+    opened = open_source(talk.capture(tmp_path / "f", frames_there), prefixes)
+    assert isinstance(opened, LibpcapSource)
+    opened.follow(tuple(range(1000, 1000 + source.FOLLOWED)))
+    opened.mute([bytes((192, 0, 2, 9)), network.ljust(15, b"\0") + b"\x09"])
+    opened.follow((77,))
+    return len(handed(opened))
+
+
+@pytest.mark.usefixtures("libpcap")
+def test_where_prefixes_leave_no_room_nothing_is_muted(file: str) -> None:
+    """Reading goes on, with more handed over than is needed."""
+    crowd = Prefixes((*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(220)), "192.0.2.0/24"))
+    opened = open_source(file, crowd)
+    assert isinstance(opened, LibpcapSource)
+    opened.mute([bytes((192, 0, 2, 1))])
+    opened.follow((7,))
+    assert len(handed(opened)) == 3
+
+
+@pytest.mark.usefixtures("libpcap")
+def test_what_is_no_longer_followed_is_not_handed_over(tmp_path: Path) -> None:
+    looks = [talk.segment("192.0.2.1", 443, 40_000, b"nothing in particular", ack=ack) for ack in range(4)]
+    opened = open_source(
+        talk.capture(tmp_path / "f", [Frame(EPOCH_NS, data, from_server=True) for data in looks]), EVERYWHERE
+    )
+    opened.follow((1, 2, 3))
+    opened.follow((2,))
+    assert [frame[3] for frame in handed(opened)] == [looks[2]]
