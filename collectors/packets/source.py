@@ -9,7 +9,7 @@ from struct import pack, unpack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collectors.packets import admit, bpf
-from collectors.packets.decode import LINK_TYPES
+from collectors.packets.decode import ETHERTYPE_AT, IP_AT
 from collectors.packets.pcap import CaptureFile
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Below this many bytes our own reader is done before libpcap's binding is even imported.
 WORTH_LIBPCAP = 2 << 20
+# Where the IP header may be at the very start of a frame, the program's index register would be "two bytes before it",
+# which the kernel takes and libpcap does not: it never wraps.
+_FILTERED = frozenset((*ETHERTYPE_AT, *(link for link, at in IP_AT.items() if at >= 2)))
 BATCH = 2_048  # frames between two looks at what was found
 BATCH_BYTES = 8 << 20
 
@@ -54,7 +57,7 @@ class Source(Protocol):
 def open_source(path: str, prefixes: Prefixes, *, counting: bool = False) -> Source:
     """The best source for a file. Raises InputError for one that is no capture."""
     file = CaptureFile(path)
-    if not counting and not file.is_pcapng and file.size >= WORTH_LIBPCAP and file.link in LINK_TYPES:
+    if not counting and not file.is_pcapng and file.size >= WORTH_LIBPCAP and file.link in _FILTERED:
         try:
             return LibpcapSource(file, prefixes)
         except (ImportError, ValueError, OSError):
