@@ -98,7 +98,7 @@ class Line:
 
     def _tcp(self, time: float, packet: Packet, data: bytes) -> str | None:
         _, addresses, _, at, end = packet
-        source, _, sequence, acknowledged, offset, flags, _ = tcp_header(data, at)
+        source, destination, sequence, acknowledged, offset, flags, _ = tcp_header(data, at)
         if flags & _SYN:
             return self._syn(time, packet, data)
         start = at + (offset >> 2 & 0x3C)
@@ -110,6 +110,8 @@ class Line:
         payload = data[start:end]
         ports = data[at : at + 4]
         side = admit.payload_side(payload, size, source)
+        if side == admit.SERVER and admit.by_client(payload, source, destination):
+            side = 0
         piece = (time, sequence, acknowledged, payload, size)
         if not side:
             # What goes on with a stream that was begun may look like anything.

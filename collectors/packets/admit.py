@@ -25,6 +25,9 @@ HANDSHAKE, TLS_MAJOR = 0x16, 0x03
 CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11
 APPLICATION_DATA = 0x17
 
+# RFC 6335 6: the ports below are those of services; nobody opens a connection from one to another's service.
+SYSTEM_PORTS = 1024
+
 AUTODISCOVER = (b"autodiscover", b"_autodiscover")
 MAX_LABELS = 10  # of a DNS name that is walked to find out whether MX was asked
 MX = 15
@@ -52,6 +55,17 @@ def payload_side(payload: bytes, size: int, source_port: int) -> int:
         elif payload[:4] in WORDS or payload[:3] == POP3_OK or int.from_bytes(payload[:4], "big") & REPLY_MASK == REPLY:
             return SERVER
     return SERVER if source_port in SMTP_PORTS and first != APPLICATION_DATA else 0
+
+
+def by_client(payload: bytes, source_port: int, destination_port: int) -> bool:
+    """Whether a payload that begins as a server's would is a client's all the same.
+
+    A mail that quotes an SMTP session begins some segment with a greeting sooner or later. And a certificate that is
+    not seen to follow a ServerHello may be one that a client shows, which names a person (RFC 5246 7.4.6).
+    """
+    if source_port < SYSTEM_PORTS:
+        return False
+    return destination_port < SYSTEM_PORTS or (payload[0] == HANDSHAKE and payload[5:6] == bytes((CERTIFICATE,)))
 
 
 def dns_wanted(message: bytes) -> bool:

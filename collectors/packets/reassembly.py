@@ -73,7 +73,13 @@ class Reassembly:
         return len(self._streams)
 
     def anchor(self, key: bytes, sequence: int) -> None:
-        """The server's side of a flow will begin after this sequence number (that of its SYN-ACK)."""
+        """The server's side of a flow will begin after this sequence number (that of its SYN-ACK).
+
+        A stream that is far from there belongs to an earlier connection between the same ports, and is let go.
+        """
+        stream = self._streams.get(key)
+        if stream and stream.next - sequence - 1 & _MASK > MAX_BYTES:
+            self._evict("streams_with_gap", key)
         if len(self._anchors) >= self._max:
             del self._anchors[next(iter(self._anchors))]
         self._anchors[key] = sequence + 1 & _MASK
@@ -201,11 +207,11 @@ class Reassembly:
         stream.dissector = None
         stream.done = True
 
-    def _evict(self, why: str) -> None:
-        oldest = self._streams.pop(next(iter(self._streams)))
-        if not oldest.done:
+    def _evict(self, why: str, key: bytes = b"") -> None:
+        leaver = self._streams.pop(key or next(iter(self._streams)))
+        if not leaver.done:
             self.counts[why] += 1
-            self._left.append(oldest)
+            self._left.append(leaver)
 
     def leavers(self, now: float) -> list[Stream]:
         """The unfinished streams that had to go, for lack of room or for age, since this was last asked."""
