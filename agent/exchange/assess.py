@@ -90,8 +90,12 @@ def _posterior(evidence: Sequence[Evidence]) -> dict[Product, float]:
 
 
 def _generations(supporting: Sequence[Evidence]) -> tuple[tuple[Generation, ...], tuple[str, ...]]:
-    """The generations that all claims allow, in order; a claim that leaves none is set aside and told."""
+    """The generations that all claims allow, in order; a claim that leaves none is set aside and told.
+
+    What only two bounds together leave over does not stand against a third: then that may be right as well.
+    """
     allowed: set[Generation] = set(GENERATIONS)
+    outside: set[Generation] = set()
     notes: dict[str, None] = {}
     # An exact build says it best, then the heavier evidence.
     for e in sorted(supporting, key=lambda e: e.claims.build is None):
@@ -101,9 +105,12 @@ def _generations(supporting: Sequence[Evidence]) -> tuple[tuple[Generation, ...]
         if allowed & claimed:
             allowed &= claimed
         else:
+            outside |= claimed
             notes.setdefault(
                 f"{e.fingerprint} speaks for {' or '.join(sorted(claimed))}, against the stronger evidence"
             )
+    if outside and not any(set() < _claimed(e) <= allowed for e in supporting):
+        allowed |= outside
     if len(allowed) == len(GENERATIONS):
         return (), tuple(notes)
     return tuple(g for g in GENERATIONS if g in allowed), tuple(notes)

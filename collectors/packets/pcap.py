@@ -23,6 +23,7 @@ TIME_RESOLUTION, TIME_OFFSET = 9, 14
 # Magic number in the file's byte order -> (seconds in one unit of the fraction, length of a record's header).
 _PCAP = {0xA1B2C3D4: (1e-6, 16), 0xA1B23C4D: (1e-9, 16), 0xA1B2CD34: (1e-6, 24)}
 _NG_ORDER = 0x1A2B3C4D
+_HEAD = 24  # bytes: a pcap file's header, and more than pcapng needs to be known
 
 
 class Frame(NamedTuple):
@@ -157,7 +158,10 @@ def _contents(path: str) -> bytes | mmap.mmap:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size and _regular(file.fileno()):
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            return file.read()
+            # A pipe is read to its end, but not before its beginning is one of a capture: some devices have no end.
+            head = file.read(_HEAD)
+            _format(path, head)
+            return head + file.read()
     except OSError as problem:
         raise InputError(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
 
@@ -169,10 +173,10 @@ def _regular(descriptor: int) -> bool:
 
 
 def _format(path: str, data: bytes | mmap.mmap) -> tuple[str, bool, int]:
-    head = data[:24]
+    head = data[:_HEAD]
     for order in "<>":
         magic = int.from_bytes(head[:4], "little" if order == "<" else "big")
-        if magic in _PCAP and len(head) == 24:
+        if magic in _PCAP and len(head) == _HEAD:
             return order, False, magic
     if head[:4] == b"\x0a\x0d\x0d\x0a" and (turned := _ng_order(head[8:12])):
         return turned, True, SECTION

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
+from agent.errors import InputError
 from agent.lab.certificates import public
 from agent.lab.handshakes import certificate
 from agent.lab.traffic import EPOCH_NS, Frame
 from collectors.packets import source
+from collectors.packets.pcap import CaptureFile
 from tests import talk, wire
 
 SERVER = "192.0.2.25"
@@ -83,3 +87,30 @@ def test_a_repeated_synack_ends_no_stream(tmp_path: Path) -> None:
     greeting = [talk.segment(SERVER, 25, 40000, h, sequence=n) for n, h in zip((1_001, 1_031), halves, strict=True)]
     told = facts(tmp_path, [synack, greeting[0], synack, greeting[1]])
     assert [kind for *_, kind in told] == ["tcp.synack", "smtp.greeting"]
+
+
+def test_what_is_no_capture_is_not_read_to_its_end() -> None:
+    """A device may have none."""
+    reading, writing = os.pipe()
+    ending = Timer(5, os.close, [writing])
+    ending.start()
+    try:
+        os.write(writing, b"\0" * 100)
+        with pytest.raises(InputError, match="is not a capture"):
+            CaptureFile(f"/dev/fd/{reading}")
+        assert not ending.finished.is_set()
+    finally:
+        if not ending.finished.is_set():
+            ending.cancel()
+            os.close(writing)
+        os.close(reading)
+
+
+def test_a_capture_may_come_through_a_pipe(tmp_path: Path) -> None:
+    whole = Path(talk.capture(tmp_path / "f.pcap", talk.conversation(SERVER, 25, talk.mail_turns("ex01.example.org"))))
+    reading, writing = os.pipe()
+    os.write(writing, whole.read_bytes())
+    os.close(writing)
+    file = CaptureFile(f"/dev/fd/{reading}")
+    os.close(reading)
+    assert list(file.frames()) == list(CaptureFile(str(whole)).frames())
