@@ -97,9 +97,9 @@ class Flows:
             return
         if stream.held:
             self._leave(stream, time)
-        if acknowledged in self._followed:
-            del self._followed[acknowledged]
-            self._ask()
+        # The source may go on following it until there is another: little more carries this number, and to be asked
+        # costs more than that.
+        self._followed.pop(acknowledged, None)
 
     def _begin(self, stream: Stream, payload: bytes) -> bool:
         """Choose the dissector of a stream by how it begins. False where there is none."""

@@ -5,10 +5,11 @@ times likelier its match is with them than with any other, as a natural logarith
 fingerprints is taken as independent, so the posterior of a product is its prior times e to the sum of the weights
 that speak for it. Confidence is the share of all Exchange kinds together: how sure it is that this is Exchange.
 
-Two corrections keep that honest. A fingerprint counts once however often it matched: ten sessions with the same
-greeting are one fact. And a mask is a miss, not a denial: a mail gateway's greeting on one port says nothing against
-the Outlook on the Web that another port shows, so what speaks for another product counts only on ports that show
-Exchange too.
+Three corrections keep that honest. A fingerprint counts once however often it matched: ten sessions with the same
+greeting are one fact. Of the replies of SMTP only the heaviest counts: who writes one of them as Exchange does writes
+the others so as well, and "250 2.1.0 Sender OK" has come to more than one author's mind. And a mask is a miss, not a
+denial: a mail gateway's greeting on one port says nothing against the Outlook on the Web that another port shows, so
+what speaks for another product counts only on ports that show Exchange too.
 """
 
 from __future__ import annotations
@@ -73,15 +74,19 @@ def judge(evidence: Iterable[Evidence], catalogue: Catalogue | None = None) -> B
 
 
 def _posterior(evidence: Sequence[Evidence]) -> dict[Product, float]:
-    """The probability of each product. What matched on several ports counts once, for whatever port it counts on."""
+    """The probability of each product by evidence, heaviest first.
+
+    What matched on several ports counts once, for whatever port it counts on.
+    """
     shown = {e.observation.server.port for e in evidence if not EXCHANGE.isdisjoint(e.claims.products)}
     score = {p: math.log(prior) for p, prior in PRIOR.items()}
     counted: set[tuple[str, Product]] = set()
     for e in evidence:
         counts_against = not shown or e.observation.server.port in shown
+        words = "smtp.reply" if e.observation.kind == "smtp.reply" else e.fingerprint
         for product in e.claims.products:
-            if (product in EXCHANGE or counts_against) and (e.fingerprint, product) not in counted:
-                counted.add((e.fingerprint, product))
+            if (product in EXCHANGE or counts_against) and (words, product) not in counted:
+                counted.add((words, product))
                 score[product] += e.weight
     top = max(score.values())
     likelihood = {p: math.exp(s - top) for p, s in score.items()}

@@ -75,7 +75,9 @@ def test_what_goes_on_is_followed_and_then_let_go() -> None:
     # What follows the certificate is of no more interest.
     assert taken == [True] * (len(rest) - 1) + [False]
     assert desk.kinds() == ["tls.server_hello", "tls.certificate"]
-    assert desk.asked == [(77,), ()]
+    assert not desk.flows._followed
+    flight(desk, b"l", ack=78)
+    assert desk.asked == [(77,), (78,)]
 
 
 def test_segments_of_no_stream_belong_to_none() -> None:
