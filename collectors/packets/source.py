@@ -135,7 +135,7 @@ class LibpcapSource:
             try:
                 self._pcap.loop(BATCH, hand_over)
             except self._cypcap.Error as error:
-                self.loss = f"{error}; read up to there"
+                self.loss = f"{_said(error)}; read up to there"
                 handed = 0
             _take_all(batch, take)
             weight = 0
@@ -198,6 +198,12 @@ class _Blanks:
         self.muted = tuple(
             pack(f">{size // 4}I", *islice(free, size // 4)) for size, most in _MUTED for _ in range(most)
         )
+
+
+def _said(error: Exception) -> object:
+    """libpcap's own words: cypcap 0.6 hands over the function that decodes them where it means its result."""
+    words = error.args[-1]
+    return words() if callable(words) else words
 
 
 def _words(address: bytes) -> tuple[int, ...]:

@@ -114,3 +114,15 @@ def test_a_capture_may_come_through_a_pipe(tmp_path: Path) -> None:
     file = CaptureFile(f"/dev/fd/{reading}")
     os.close(reading)
     assert list(file.frames()) == list(CaptureFile(str(whole)).frames())
+
+
+def test_a_cut_file_is_read_up_to_there_and_said_in_words(tmp_path: Path) -> None:
+    path = Path(
+        talk.capture(tmp_path / "f.pcap", [Frame(EPOCH_NS, talk.segment(SERVER, 25, 40000, GREETING), True)] * 2)
+    )
+    path.write_bytes(path.read_bytes()[:-10])
+    told, line = talk.observed(str(path))
+    assert [o.kind for o in told] == ["smtp.greeting"]
+    (loss,) = line.losses
+    assert loss.endswith("read up to there")
+    assert "<" not in loss
