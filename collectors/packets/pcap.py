@@ -43,6 +43,7 @@ class CaptureFile:
         self.path = path
         self.loss: str | None = None
         self.position = 0
+        self._released = 0
         self.data = _contents(path)
         self.size = len(self.data)
         self.order, self.is_pcapng, self._magic = _format(path, self.data)
@@ -52,6 +53,13 @@ class CaptureFile:
         """The link type of a pcap file; its upper bits say how long the frame check sequence is."""
         value: int = Struct(self.order + "I").unpack_from(self.data, 20)[0]
         return value & 0xFFFF
+
+    def let_go(self) -> None:
+        """Give back the memory in which the kernel holds what was read; it counts as ours otherwise."""
+        read = self.position & ~(mmap.PAGESIZE - 1)
+        if isinstance(self.data, mmap.mmap) and read > self._released:
+            self.data.madvise(mmap.MADV_DONTNEED, self._released, read - self._released)
+            self._released = read
 
     def frames(self) -> Iterator[Frame]:
         """Every frame in order, as far as the file goes."""

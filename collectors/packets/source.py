@@ -81,6 +81,7 @@ class FileSource:
         for number, frame in enumerate(self._file.frames(), 1):
             take(*frame)
             if number % BATCH == 0:
+                self._file.let_go()
                 yield self._file.position
         yield self.size
 

@@ -172,3 +172,18 @@ def test_dpkt_reads_the_same(tmp_path: Path) -> None:
         ours = [(f.time, f.data) for f in read(tmp_path / "f", content)[0]]
         assert [d for _, d in ours] == [d for _, d in theirs]
         assert [t for t, _ in ours] == pytest.approx([t for t, _ in theirs], abs=1e-6)
+
+
+def test_what_was_read_can_be_let_go_at_any_time(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.write_bytes(
+        pcap()[:24] + b"".join(pack("<IIII", n, 0, 500, 500) + bytes((n & 255,)) * 500 for n in range(200))
+    )
+    file = CaptureFile(str(path))
+    read = []
+    for frame in file.frames():
+        read.append(frame.data[0])
+        file.let_go()
+    assert read == [n & 255 for n in range(200)]
+    assert file.loss is None
+    assert file.link == 1
