@@ -37,7 +37,7 @@ def roster() -> tuple[tuple[Server, str], ...]:
         (mail("2016", "192.0.2.17", "SRV01", "school.example", build="15.1.2507.6"), "vlan:200 vlan:117"),
         (mail("2016", "192.0.2.18", "EXCH", "florist.example", build=None), "pppoe:18"),
         (mail("2019", "192.0.2.19", "EX19", "harbour.example", build="15.2.858.5"), "mpls:3019"),
-        (mail("2019", "192.0.2.20", "EX20", "library.example"), "mpls:3020 mpls:20"),
+        (mail("2019", "192.0.2.20", "EX20", "atelier.example"), "mpls:3020 mpls:20"),
         (mail("2019", "2001:db8:1::21", "EX21", "theatre.example", build="15.2.1118.7"), "mpls:3021 control vlan:121"),
         (mail("SE", "2001:db8:1::22", "EX22", "brewery.example"), "qinq:200 vlan:122 pppoe:22"),
         (mail("SE", "192.0.2.23", "EX23", "garage.example", build=None), ""),
