@@ -42,7 +42,8 @@ def corroborate(observations: Sequence[Observation], evidence: Sequence[Evidence
         certificate = fields(o.value)
         common_name = certificate.get("subject", "").removeprefix("CN=").lower()
         if certificate.get("self_signed") == "yes" and common_name in hosts:
-            # 20 to 1, beside what the certificate alone says: other servers' self-signed certificates carry the full name, or belong to no greeting.
+            # 20 to 1, beside what the certificate says by itself: other servers' self-signed certificates carry the
+            # full name, or belong to no greeting.
             yield Evidence(o, "smtp-certificate-is-host", Claims(products=("exchange", "exchange-edge")), 3.0)
 
 
