@@ -24,7 +24,7 @@ def main(words: list[str]) -> int:
     """Exit 0; 2 where a file could not be read, after the others were."""
     options = _options(words)
     # Nothing here makes cycles worth the name, and what is kept grows by the ten thousand: looking for garbage among it
-    # at the usual rate is one part in thirty of the whole.
+    # at the usual rate costs some 25 ms in two million packets.
     gc.freeze()
     gc.set_threshold(100_000)
     line = Line(tuple(options.prefix))
