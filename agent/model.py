@@ -1,4 +1,4 @@
-"""The nouns of the one line: frame, Segment, Observation, Evidence, Assessment, Finding.
+"""The nouns of the one line: frame, segment, Observation, Evidence, Assessment, Finding.
 
 Named tuples rather than frozen dataclasses: as immutable and as small, made in a quarter of the time, and a tenth of
 the program's start is saved with the import. Nothing here reads a clock, a file or a socket. Times are seconds since
@@ -37,16 +37,6 @@ class Endpoint(NamedTuple):
     address: str
     port: int
     transport: Literal["tcp", "udp"] = "tcp"
-
-
-class Segment(NamedTuple):
-    """The next in-order bytes of one side of one flow, with the time (and number) of the frame that completed them."""
-
-    server: Endpoint
-    from_server: bool
-    data: bytes
-    time: float
-    frame: int | None = None
 
 
 class Observation(NamedTuple):

@@ -33,7 +33,7 @@ MAX_LABELS = 10  # of a DNS name that is walked to find out whether MX was asked
 MX = 15
 
 # Sides, as small numbers: who sent the frame that was admitted.
-SYN_ACK, SERVER, CLIENT, DNS = 1, 2, 3, 4
+SERVER, CLIENT = 1, 2
 
 
 def payload_side(payload: bytes, size: int, source_port: int) -> int:
