@@ -39,6 +39,11 @@ class Type(IntEnum):
     ASSESSMENT = 9  # agent -> control
     STATUS = 10  # agent -> control
     END = 11  # agent -> control: that was all of it
+    APPLIED = 12  # capture -> agent: the section of that number is in force
+    MUTES = 13  # agent -> capture: servers of which enough is known for a while
+    RELOAD = 14  # exporter, control -> agent -> supervisor: read the configuration anew
+    RELOADED = 15  # supervisor -> agent -> exporter, control: what became of it
+    DIAGNOSIS = 16  # agent -> control: every counter, for `doctor` and `top`
 
 
 # The most bytes that the JSON of each may have.
@@ -46,7 +51,7 @@ LIMITS = {
     Type.CONFIGURATION: 4 << 20,
     Type.SECTION: 4 << 20,
     Type.OBSERVATIONS: 1 << 20,
-    Type.COUNTERS: 64 << 10,
+    Type.COUNTERS: 256 << 10,
     Type.INPUTS: 4 << 10,
     Type.SNAPSHOT: 4 << 20,
     Type.SHOWN: 256,
@@ -54,6 +59,11 @@ LIMITS = {
     Type.ASSESSMENT: 1 << 20,
     Type.STATUS: 64 << 10,
     Type.END: 256,
+    Type.APPLIED: 256,
+    Type.MUTES: 256 << 10,
+    Type.RELOAD: 256,
+    Type.RELOADED: 64 << 10,
+    Type.DIAGNOSIS: 1 << 20,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

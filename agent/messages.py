@@ -17,6 +17,7 @@ from agent.model import KINDS, Endpoint, Observation
 MAX_VALUE = 16 << 10  # characters of one observation's value
 MAX_BATCH = 256  # observations in one message
 MAX_COUNTERS = 256
+MAX_INTERFACES = 64
 
 
 def _canonical(text: str) -> str:
@@ -69,10 +70,28 @@ class Observations(Body):
     told: Annotated[list[Told], Field(max_length=MAX_BATCH)]
 
 
+Gauge = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Interface(Body):
+    """What the capture role counted on one interface since it started, and how that interface is now."""
+
+    name: Label
+    counts: Annotated[dict[Counter, Count], Field(max_length=MAX_COUNTERS)]
+    gauges: Annotated[dict[Counter, Gauge], Field(max_length=MAX_COUNTERS)]
+
+
 class Counters(Body):
     """Every counter of the capture role since it started; they only rise."""
 
     counts: Annotated[dict[Counter, Count], Field(max_length=MAX_COUNTERS)]
+    interfaces: Annotated[list[Interface], Field(max_length=MAX_INTERFACES)] = []
+
+
+class Applied(Body):
+    """The section of this number is in force: every frame from now on is judged by it."""
+
+    number: Count
 
 
 class Inputs(Body):
@@ -94,8 +113,19 @@ class Shown(Body):
 class Ask(Body):
     """What a control client wants: the status, or the assessments of one address or (None) of all."""
 
-    what: Literal["status", "assessments"]
+    what: Literal["status", "assessments", "diagnosis"]
     address: Annotated[str, Field(max_length=45), AfterValidator(_canonical)] | None = None
+
+
+class Reload(Body):
+    """Nothing: the configuration is read from where it was read before."""
+
+
+class Reloaded(Body):
+    """What became of a reload: ``error`` names file, key and what would be right, or is None where it is in force."""
+
+    error: Annotated[str, Field(max_length=32 << 10)] | None
+    restarted: list[Label] = []
 
 
 class Servers(Body):
@@ -167,6 +197,9 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.INPUTS: TypeAdapter(Inputs),
     Type.SHOWN: TypeAdapter(Shown),
     Type.ASK: TypeAdapter(Ask),
+    Type.APPLIED: TypeAdapter(Applied),
+    Type.RELOAD: TypeAdapter(Reload),
+    Type.RELOADED: TypeAdapter(Reloaded),
     Type.SNAPSHOT: TypeAdapter(Snapshot),
     Type.SECTION: TypeAdapter(ExporterSection),
 }
