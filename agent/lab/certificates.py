@@ -1,7 +1,7 @@
 """Leaf certificates as a handshake shows them (RFC 5280), in DER (ITU-T X.690).
 
-Only what can be seen on the wire is simulated: key and signature are reproducible random bytes, and nothing could be
-verified with them.
+For crafted traffic only what can be seen on the wire is simulated: key and signature are reproducible random bytes,
+and nothing could be verified with them. With a key of ``agent.lab.keys`` a server can really speak TLS by it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 import datetime
 import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.lab.keys import Key
 
 _SEQUENCE, _SET, _INTEGER, _BITS, _OCTETS, _NULL, _OID = 0x30, 0x31, 0x02, 0x03, 0x04, 0x05, 0x06
 _UTF8, _PRINTABLE, _IA5, _UTC_TIME, _GENERALIZED_TIME = 0x0C, 0x13, 0x16, 0x17, 0x18
@@ -50,8 +54,8 @@ def public(*names: str, begins: datetime.date = datetime.date(2026, 9, 14)) -> C
     return Certificate((("CN", names[0]),), issuer, names, begins, 365)
 
 
-def der(leaf: Certificate) -> bytes:
-    """The certificate in DER: RFC 5280 4.1."""
+def der(leaf: Certificate, key: Key | None = None) -> bytes:
+    """The certificate in DER (RFC 5280 4.1): of this key and signed by it, whoever its issuer is said to be."""
     chance = random.Random(repr(leaf))  # noqa: S311 # reproducible bytes; there is no key behind them
     algorithm = _sequence(_oid(_ALGORITHMS[leaf.digest]), _tlv(_NULL, b""))
     to_sign = _sequence(
@@ -61,10 +65,16 @@ def der(leaf: Certificate) -> bytes:
         _name(leaf.issuer),
         _sequence(_time(leaf.begins), _time(leaf.begins + datetime.timedelta(days=leaf.days))),
         _name(leaf.subject),
-        _key(chance),
+        _public_key(key.modulus if key else chance.getrandbits(2048) | 1 << 2047 | 1),
         _tlv(0xA3, _extensions(leaf.names)),
     )
-    return _sequence(to_sign, algorithm, _tlv(_BITS, b"\0" + chance.randbytes(256)))
+    signature = key.sign(to_sign, leaf.digest) if key else chance.randbytes(256)
+    return _sequence(to_sign, algorithm, _tlv(_BITS, b"\0" + signature))
+
+
+def private_key(key: Key) -> bytes:
+    """An RSAPrivateKey in DER: RFC 8017 A.1.2."""
+    return _sequence(*map(_integer, key.numbers()))
 
 
 def _time(day: datetime.date) -> bytes:
@@ -74,9 +84,8 @@ def _time(day: datetime.date) -> bytes:
     return _tlv(_GENERALIZED_TIME, f"{day:%Y%m%d}000000Z".encode())
 
 
-def _key(chance: random.Random) -> bytes:
-    """A SubjectPublicKeyInfo with a 2048 bit RSA modulus (RFC 3279 2.3.1)."""
-    modulus = chance.getrandbits(2048) | 1 << 2047 | 1
+def _public_key(modulus: int) -> bytes:
+    """A SubjectPublicKeyInfo of RSA (RFC 3279 2.3.1)."""
     numbers = _sequence(_integer(modulus), _integer(65537))
     return _sequence(_sequence(_oid(_RSA), _tlv(_NULL, b"")), _tlv(_BITS, b"\0" + numbers))
 

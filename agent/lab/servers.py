@@ -36,11 +36,18 @@ SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What one port says, and the TCP/IP behaviour it is said with."""
+    """What one port says, and the TCP/IP behaviour it is said with.
+
+    A port that speaks TLS, at once or on request, shows ``leaf`` in it and speaks ``tls`` at best; ``inside`` is what
+    is asked and answered there, which no line shows and only a real socket needs.
+    """
 
     port: int
     turns: tuple[Turn, ...]
     host: Host = WINDOWS
+    leaf: Certificate | None = None
+    tls: str = "1.2"
+    inside: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,24 +137,46 @@ def exchange(
     mail = f"mail.{domain}"
     shown = release.build if build == "" else build
     leaf = leaf or public(mail, f"autodiscover.{domain}")
-    smtp = sessions.smtp(greeting(fqdn), fqdn, release.ehlo, sessions.Starttls(fqdn, self_signed(name, domain)))
+    own = self_signed(name, domain)
+    smtp = sessions.smtp(greeting(fqdn), fqdn, release.ehlo, sessions.Starttls(fqdn, own))
+    tls = sessions.tls(f"autodiscover.{domain}", leaf, release.tls)
+    pages = _pages(mail, _signs(release, name, shown))
     return Server(
         f"Exchange {generation}",
         address,
         (
-            Service(25, smtp, release.host),
-            Service(80, _redirect(release, mail, name, shown), release.host),
-            Service(443, sessions.tls(f"autodiscover.{domain}", leaf, release.tls), release.host),
+            Service(25, smtp, release.host, own),
+            Service(80, pages[:2], release.host),  # the site root alone
+            Service(443, tls, release.host, leaf, release.tls, pages),
         ),
     )
 
 
-def _redirect(release: Release, mail: str, name: str, build: str | None) -> tuple[Turn, ...]:
-    """The site root of port 80, which sends browsers to /owa."""
-    headers = [("Location", f"https://{mail}/owa/"), ("Server", f"Microsoft-IIS/{release.iis}")]
+def _signs(release: Release, name: str, build: str | None) -> list[tuple[str, str]]:
+    """The headers of every answer of a front end."""
+    headers = [("Server", f"Microsoft-IIS/{release.iis}")]
     headers += [("X-OWA-Version", build)] if build else []
     headers += [("X-FEServer", name)] if release.front_end else []
-    return sessions.http(mail, "/", "302 Found", [*headers, ("X-Powered-By", "ASP.NET")])
+    return [*headers, ("X-Powered-By", "ASP.NET")]
+
+
+def _pages(mail: str, signs: list[tuple[str, str]]) -> tuple[Turn, ...]:
+    """What a front end answers without a login; the site root, which sends browsers to /owa, is first.
+
+    The statuses and challenges are those of Microsoft Learn, "Default settings for Exchange virtual directories".
+    """
+    owa = f"https://{mail}/owa/"
+    logon = f"{owa}auth/logon.aspx?url={owa}&reason=0"
+    challenge = [("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", "NTLM")]
+    basic = [*challenge, ("WWW-Authenticate", f'Basic realm="{mail}"')]
+    answers = (
+        ("/", "302 Found", [("Location", owa)]),
+        ("/owa/", "302 Found", [("Location", logon)]),
+        ("/EWS/Exchange.asmx", "401 Unauthorized", challenge),
+        ("/autodiscover/autodiscover.xml", "401 Unauthorized", [*basic, ("X-SOAP-Enabled", "True")]),
+    )
+    said = [sessions.http(mail, path, status, [*own, *signs]) for path, status, own in answers]
+    return tuple(turn for turns in said for turn in turns)
 
 
 def greeting(fqdn: str) -> str:
@@ -194,8 +223,9 @@ def mailboxes(address: str, back_end: str = "", *, online: bool = False) -> Serv
 def edge_transport(address: str, name: str = "EDGE01", domain: str = "example.org") -> Server:
     """An Edge Transport server: SMTP alone, and no Kerberos because it belongs to no domain."""
     fqdn = f"{name.lower()}.{domain}"
-    turns = sessions.smtp(greeting(fqdn), fqdn, _EHLO_EDGE, sessions.Starttls(fqdn, self_signed(name, domain)))
-    return Server("Exchange Edge", address, (Service(25, turns),))
+    own = self_signed(name, domain)
+    turns = sessions.smtp(greeting(fqdn), fqdn, _EHLO_EDGE, sessions.Starttls(fqdn, own))
+    return Server("Exchange Edge", address, (Service(25, turns, leaf=own),))
 
 
 def exchange_online(address: str, name: str = "AM0EXAMPLE01.mail.protection.outlook.com") -> Server:

@@ -12,7 +12,7 @@ from agent.lab.traffic import CLIENT, SERVER, Turn
 Turns = tuple[Turn, ...]
 
 _CLIENT_NAME = "client.example.net"
-_CLIENT_ADDRESS = "203.0.113.9"  # what a server greets its client by
+CLIENT_ADDRESS = "203.0.113.9"  # what a server greets its client by
 
 
 class Starttls(NamedTuple):
@@ -24,7 +24,7 @@ class Starttls(NamedTuple):
 
 def smtp(greeting: str, name: str, keywords: Sequence[str], starttls: Starttls | None = None) -> Turns:
     """Greeting, EHLO, and STARTTLS or QUIT (RFC 5321 3.1, RFC 3207). ``greeting`` is without its code."""
-    reply = [f"{name} Hello [{_CLIENT_ADDRESS}]", *keywords]
+    reply = [f"{name} Hello [{CLIENT_ADDRESS}]", *keywords]
     turns = [
         _server(f"220 {greeting}"),
         _client(f"EHLO {_CLIENT_NAME}"),
