@@ -14,8 +14,8 @@ COMMANDS = {
     "fingerprints": ("agent.exchange.book_commands:main", "list, show, match and test the fingerprint book"),
     "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
     "run": ("agent.supervisor:main", "run the daemon"),
-    "check-config": ("agent.config:check_main", "check a configuration file"),
-    "dump-config": ("agent.config:dump_main", "print the configuration in effect, with its defaults"),
+    "check-config": ("agent.config_commands:check_main", "check a configuration file"),
+    "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),
 }
 
 

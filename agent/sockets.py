@@ -7,8 +7,8 @@ import socket
 from pathlib import Path
 
 from agent import ipc
-from agent.config import address
 from agent.errors import ConfigError
+from agent.sections import address
 
 
 def listen(text: str) -> socket.socket:

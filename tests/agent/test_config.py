@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent import config
+from agent import config, config_commands, sections
 from agent.errors import ConfigError, InputError
+from collectors.packets import wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BAD = [
     ("[capture\n", "line 1, column 9: Expected ']' at the end of a table declaration"),
@@ -19,11 +25,12 @@ BAD = [
     ("[log]\nlevel = 'info\n", 'line 2: Expected "\'"'),
     ('[log]\nlevel = "info"\n\n[log]\n', "line 4, column 5: Cannot declare ('log',) twice"),
     ("[log]\nlevel", "line 2: Expected '=' after a key in a key/value pair"),
-    ("[capure]\n", "capure: no such key; did you mean capture? Known here: capture, exporter, agent, log"),
+    ("[capure]\n", "capure: no such key; did you mean capture? Known here: capture, privacy, exporter, agent, log"),
     ("[log]\nzz = 1", "log.zz: no such key; Known here: level, format"),
     (
-        "[capture]\nfile = []",
-        "capture.file: no such key; did you mean files? Known here: files, prefixes, count_frames",
+        "[privacy]\nobjecte = ''",
+        "privacy.objecte: no such key; did you mean objected? "
+        "Known here: handshakes, customers, consented, announced, objected, excluded",
     ),
     ("capture = 3", "capture: 3 is not a section; write it as [capture]"),
     ("[capture]\nfiles = 'a.pcap'", 'capture.files: \'a.pcap\' is not a list; write it like ["first", "second"]'),
@@ -53,6 +60,40 @@ BAD = [
         "exporter.listen: '127.0.0.1:65536' does not end with a port from 0 to 65535; "
         "write an address and a port, like 127.0.0.1:10125 or [::1]:10125",
     ),
+    *[
+        (
+            f"[capture]\ninterfaces = [{name!r}]",
+            f"capture.interfaces[0]: {name!r} is not the name of an interface; "
+            "write 1 to 15 characters without space, / or :, like eth0",
+        )
+        for name in ("", "eth 0", "a/b", "eth0:1", "..", "sixteen-letters0")
+    ],
+    ("[capture]\ninterfaces = ['a', 'b', 'a']", "capture.interfaces: ['a', 'b', 'a'] names 'a' twice; leave one"),
+    (
+        "[capture]\nencapsulations = ['gtp']",
+        "capture.encapsulations[0]: 'gtp' is not one of 'gre', 'erspan', 'vxlan', 'geneve', 'gtpu', 'tzsp'",
+    ),
+    (
+        "[capture]\ndissectors = ['smtp', 'ftp']",
+        "capture.dissectors[1]: 'ftp' is not one of 'smtp', 'http', 'tls', 'mailbox', 'dns', 'tcp'",
+    ),
+    ("[capture]\ndissectors = []", "capture.dissectors: [] is empty; leave the key out for its default"),
+    ("[capture]\nports = [0]", "capture.ports[0]: 0 is less than 1"),
+    ("[capture]\nports = [25, 65536]", "capture.ports[1]: 65536 is more than 65535"),
+    (
+        f"[capture]\nports = {list(range(1, 300))}",
+        "capture.ports: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1... names more than 256",
+    ),
+    ("[capture]\nblock_ms = 0", "capture.block_ms: 0 is less than 1"),
+    ("[capture]\nring_mib = 4097", "capture.ring_mib: 4097 is more than 4096"),
+    ("[capture]\nworkers = 0", "capture.workers: 0 is less than 1"),
+    ("[capture]\npromiscuous = 'yes'", "capture.promiscuous: 'yes' is neither true nor false"),
+    ("[capture]\nuser = 'no body'", "capture.user: 'no body' is not the name of a user"),
+    (
+        "[privacy]\nhandshakes = 'all'",
+        "privacy.handshakes: 'all' is not one of 'consented', 'announced', 'unless-objected', 'off'",
+    ),
+    ('[privacy]\nobjected = "a\\u0000b"', "privacy.objected: 'a\\x00b' is not the path of a file"),
     ("[agent]\nmax_servers = '1'", "agent.max_servers: '1' is not a whole number"),
     ("[agent]\nmax_servers = true", "agent.max_servers: True is not a whole number"),
     ("[agent]\nmax_servers = 0", "agent.max_servers: 0 is less than 1"),
@@ -116,9 +157,15 @@ def test_a_file_that_is_not_there_a_directory_and_one_too_large(tmp_path: Path) 
         config.load("a\0b")
 
 
-def test_relative_files_are_taken_from_the_configurations_own_directory(tmp_path: Path) -> None:
-    (tmp_path / "k.toml").write_text("[capture]\nfiles = ['a.pcap', '/b.pcap']")
-    assert config.load(str(tmp_path / "k.toml")).capture.files == (str(tmp_path / "a.pcap"), "/b.pcap")
+def test_every_relative_path_is_taken_from_the_configurations_own_directory(tmp_path: Path) -> None:
+    (tmp_path / "k.toml").write_text(
+        "[capture]\nfiles = ['a.pcap', '/b.pcap']\n[privacy]\nobjected = 'o'\nexcluded = '/e'\n"
+        "[agent]\nstate = 's'\ncontrol = 'c'"
+    )
+    read = config.load(str(tmp_path / "k.toml"))
+    assert read.capture.files == (f"{tmp_path}/a.pcap", "/b.pcap")
+    assert (read.privacy.objected, read.privacy.excluded, read.privacy.customers) == (f"{tmp_path}/o", "/e", "")
+    assert (read.agent.state, read.agent.control) == (f"{tmp_path}/s", f"{tmp_path}/c")
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
@@ -160,16 +207,50 @@ def test_the_configuration_survives_the_way_to_the_agent() -> None:
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "k.toml"
     path.write_text("\ufeff[log]\nlevel = 'debug'")
-    assert config.check_main([str(path)]) == 0
+    assert config_commands.check_main([str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: can be used\n"
-    assert config.check_main(["--config", str(path)]) == config.check_main([f"--config={path}"]) == 0
+    assert config_commands.check_main(["--config", str(path)]) == config_commands.check_main([f"--config={path}"]) == 0
     capsys.readouterr()
-    assert config.dump_main([str(path)]) == 0
+    assert config_commands.dump_main([str(path)]) == 0
     assert 'level = "debug"' in capsys.readouterr().out
-    assert config.dump_main([]) == 0
+    assert config_commands.dump_main([]) == 0
     assert capsys.readouterr().out == config.dump(config.Config())
-    assert config.check_main(["--help"]) == 0
+    assert config_commands.check_main(["--help"]) == 0
     assert capsys.readouterr().out.startswith("usage: knockfirst check-config")
     for words in ([], ["a", "b"], ["--nonsense"]):
         with pytest.raises(InputError):
-            config.check_main(words)
+            config_commands.check_main(words)
+
+
+def keys() -> Iterator[tuple[str, Any]]:
+    for name, field in config.Config.model_fields.items():
+        described: Any = field.annotation
+        for key, inner in described.model_fields.items():
+            yield f"{name}.{key}", inner
+
+
+def test_every_key_says_what_it_is_and_what_a_change_of_it_needs() -> None:
+    for key, field in keys():
+        assert field.description, key
+        assert field.json_schema_extra["needs"] in get_args(sections.Needs), key
+
+
+def test_the_reference_has_every_key_with_its_default_and_what_a_change_needs() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| (.+?) \| (\w+) \| .+ \|$", text, re.MULTILINE)
+    assert rows == [(key, _default(field.default), field.json_schema_extra["needs"]) for key, field in keys()]
+
+
+def _default(value: Any) -> str:
+    return (
+        "empty"
+        if value == ""
+        else "all"
+        if value == sections.DISSECTORS
+        else f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    )
+
+
+def test_what_can_be_looked_for_is_what_the_collectors_know() -> None:
+    assert sections.DISSECTORS == get_args(sections.Dissector) == wanted.DISSECTORS
+    assert get_args(sections.Encapsulation) == wanted.ENCAPSULATIONS

@@ -1,0 +1,43 @@
+"""``check-config`` and ``dump-config``: what a configuration file means, before a daemon runs by it."""
+
+from __future__ import annotations
+
+import sys
+
+from agent.config import dump, load
+from agent.errors import InputError
+from agent.sections import Config
+
+_USAGE = "usage: knockfirst {command} [--config] FILE\n\n{what}\n"
+
+
+def check_main(words: list[str]) -> int:
+    """``check-config FILE``: 0 and one line if the file can be used; ConfigError otherwise."""
+    path = _one_file(
+        words, "check-config", "Checks a configuration file; exit 78 and every fault if it cannot be used."
+    )
+    if path is not None:
+        load(path)
+        print(f"{path}: can be used")
+    return 0
+
+
+def dump_main(words: list[str]) -> int:
+    """``dump-config [FILE]``: the configuration in effect, defaults included, as TOML."""
+    if not words:
+        words = [""]
+    path = _one_file(words, "dump-config", "Prints the configuration in effect; without FILE, the defaults.")
+    if path is not None:
+        sys.stdout.write(dump(load(path) if path else Config()))
+    return 0
+
+
+def _one_file(words: list[str], command: str, what: str) -> str | None:
+    """The file that the words name; None after the usage was printed. Raises InputError."""
+    if words in (["-h"], ["--help"]):
+        print(_USAGE.format(command=command, what=what), end="")
+        return None
+    named = words[1:] if words[:1] == ["--config"] else [word.removeprefix("--config=") for word in words]
+    if len(named) != 1 or named[0].startswith("-"):
+        raise InputError(f"give one configuration file: knockfirst {command} FILE")
+    return named[0]
