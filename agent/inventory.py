@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from agent.exchange.assess import EXCHANGE, assess, evidence_of
@@ -40,6 +41,7 @@ class Inventory:
         self._max = max_servers
         self._servers: dict[str, _Server] = {}
         self.counts = {"observations": 0, "repeats": 0, "surplus": 0, "servers_evicted": 0}
+        self._matched: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._servers)
@@ -58,11 +60,17 @@ class Inventory:
         known[key] = observation
         for evidence in evidence_of(observation, self._book):
             server.evidence.append(evidence)
+            self._matched[evidence.fingerprint] += 1
             # No server without such a sign can come to a verdict, and there are thirty of them to one with it.
             server.signed = server.signed or not EXCHANGE.isdisjoint(evidence.claims.products)
         server.assessed = None
         self.counts["observations"] += 1
         return True
+
+    @property
+    def evidence(self) -> dict[str, int]:
+        """Fingerprint -> how often a fact matched it; every one of the book. Reads all of the book when first used."""
+        return {fingerprint.id: self._matched[fingerprint.id] for fingerprint in self._book}
 
     def _admit(self, address: str) -> _Server:
         if len(self._servers) >= self._max:

@@ -176,6 +176,8 @@ class Snapshot(Body):
     kept: Count
     kept_at_most: Count
     counters: dict[Counter, Count]
+    interfaces: list[Interface]
+    evidence: dict[Label, Count]
     inventory: dict[Counter, Count]
     observations: dict[Label, Count]
     connections: dict[Label, Count]

@@ -95,7 +95,7 @@ class Service:
         if connection is self._exporter:
             self._exporter = None
         if connection.door.name == "capture":
-            self._tally.inputs = None
+            self._tally.gone(connection)
         self._changed |= connection.door.name != "control"
 
     def rejected(self, door: Door, fault: ipc.Unexpected) -> None:
@@ -109,9 +109,9 @@ class Service:
         if kind is Type.OBSERVATIONS:
             self._observe(message)
         elif kind is Type.COUNTERS:
-            self._tally.counters = message.counts
+            self._tally.totals.take(connection, message)
         elif kind is Type.INPUTS:
-            self._tally.inputs = message
+            self._tally.told_inputs[connection] = message
             self._due = float("-inf")  # Rare, and what people wait for: it is shown without a pause.
         elif kind is Type.SHOWN:
             self._shown = message.number
@@ -159,6 +159,7 @@ class Service:
             "kept": len(self._inventory),
             "kept_at_most": self._config.agent.max_servers,
             "inventory": dict(self._inventory.counts),
+            "evidence": self._inventory.evidence,
         }
 
     def _today(self) -> date:

@@ -6,12 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agent.messages import Inputs
 from agent.model import GENERATIONS, KINDS
+from agent.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
-    from agent.messages import Inputs
     from agent.model import Assessment
 
 # The statuses that are exported: what is fixed or not affected is no news, and would double the series.
@@ -27,11 +28,23 @@ class Tally:
 
     started: float
     progress: float = 0.0
-    counters: dict[str, int] = field(default_factory=dict)
-    inputs: Inputs | None = None
+    totals: Totals = field(default_factory=Totals)
+    told_inputs: dict[Hashable, Inputs] = field(default_factory=dict)
     observations: Counter[str] = field(default_factory=Counter)
     connections: Counter[str] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def inputs(self) -> Inputs | None:
+        """The inputs of every capture process that there is; None if there is none, or none has told of them."""
+        told = self.told_inputs.values()
+        sums = {name: sum(getattr(inputs, name) for inputs in told) for name in Inputs.model_fields}
+        return Inputs(**sums) if told else None
+
+    def gone(self, who: Hashable) -> None:
+        """A capture process has ended."""
+        self.totals.forget(who)
+        self.told_inputs.pop(who, None)
 
     def not_ready(self) -> list[str]:
         """The reasons, of NOT_READY, for which what is shown cannot be relied on; none when it can."""
@@ -47,7 +60,8 @@ class Tally:
             "progress": self.progress,
             "not_ready": self.not_ready(),
             "inputs": inputs.model_dump() if inputs else {"files": 0, "read": 0, "unreadable": 0},
-            "counters": self.counters,
+            "counters": self.totals.counts,
+            "interfaces": self.totals.interfaces(),
             "observations": {kind: self.observations[kind] for kind in KINDS},
             "connections": dict(self.connections),
             "rejected": [

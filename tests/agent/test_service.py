@@ -131,7 +131,9 @@ def test_the_whole_way(tmp_path: Path) -> None:
             snapshot = shown(exporter)
         assert snapshot.not_ready == []
         assert [(s.product, s.count) for s in snapshot.servers] == [("exchange", 2)]
-        assert snapshot.counters == {"frames_seen": 7}
+        assert [i.model_dump() for i in snapshot.interfaces] == [
+            {"name": "file", "counts": {"frames_seen": 7}, "gauges": {}}
+        ]
         assert snapshot.observations["smtp.greeting"] == 2
         assert snapshot.progress == NOON
         status = until(house, "finished")

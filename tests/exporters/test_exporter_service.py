@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT = {
     "number": 7, "time": 30.0, "took": 0.01, **Tally(started=10.0).body(), **aggregates([], {}), "not_ready": [],
-    "kept": 0, "kept_at_most": 9, "inventory": {},
+    "kept": 0, "kept_at_most": 9, "inventory": {}, "evidence": {},
 }  # fmt: skip
 SECTION = {"log": {"level": "info", "format": "logfmt"}}
 
