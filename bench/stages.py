@@ -39,8 +39,9 @@ def filtering(path: str) -> float:
     """libpcap with the program that `replay` begins with."""
     from collectors.packets.bpf import generate
     from collectors.packets.pcap import CaptureFile
+    from collectors.packets.wanted import Wanted
 
-    return _pass_over(path, generate(CaptureFile(path).link))
+    return _pass_over(path, generate(CaptureFile(path).link, Wanted()).instructions)
 
 
 def line(path: str) -> float:

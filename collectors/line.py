@@ -14,6 +14,7 @@ from collectors.flows import Flows
 from collectors.packets import admit
 from collectors.packets.decode import TCP, Packet, decode, tcp_header
 from collectors.packets.source import open_source
+from collectors.packets.wanted import HANDSHAKES, HEADERS, Wanted
 from collectors.telling import CLIENT, ENOUGH, Telling, packed
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ _SYN, _ACK = 0x02, 0x10
 class Line:
     """All state of one run over capture files. ``losses`` are sentences about files that could not be read whole."""
 
-    def __init__(self, prefixes: tuple[str, ...] = ()) -> None:
-        """Raises InputError for text that is no prefix."""
-        self.prefixes = admit.Prefixes(prefixes)
+    def __init__(self, wanted: Wanted = Wanted()) -> None:  # noqa: B008 - a tuple, which nothing changes
+        self.wanted = wanted
+        self._rules = admit.Rules(wanted.dissectors, wanted.ports)
         self.losses: list[str] = []
         self._telling = Telling()
         self._flows = Flows(self._telling)
@@ -53,7 +54,7 @@ class Line:
         ``counting`` reads every frame in Python, so that each is numbered and its fate counted; without it libpcap
         filters where it can, and what it drops is not seen here. ``progress`` is told how many bytes are read.
         """
-        source = open_source(path, self.prefixes, counting=counting)
+        source = open_source(path, self.wanted, counting=counting)
         self._flows.follow = source.follow
         for at in source.batches(self._count if counting else self.frame):
             yield from self._telling.given()
@@ -92,7 +93,7 @@ class Line:
             return None
         for endpoint, (kind, value) in answers:
             server = packed(endpoint)
-            if server[:-2] in self.prefixes:
+            if self.wanted.tiers.of(server[:-2]) & HANDSHAKES:
                 self._telling.say(server, kind, value, time, "dns")
         return None
 
@@ -109,9 +110,7 @@ class Line:
             return "no_payload"
         payload = data[start:end]
         ports = data[at : at + 4]
-        side = admit.payload_side(payload, size, source)
-        if side == admit.SERVER and admit.by_client(payload, source, destination):
-            side = 0
+        side = self._rules.side(payload, size, source, destination)
         piece = (time, sequence, acknowledged, payload, size)
         if not side:
             # What goes on with a stream that was begun may look like anything.
@@ -123,7 +122,7 @@ class Line:
             server, talk = addresses[:half] + ports[:2], payload[:1]
         else:
             server, talk = addresses[half:] + ports[2:], CLIENT
-        if self.prefixes and server[:-2] not in self.prefixes:
+        if not self.wanted.tiers.of(server[:-2]) & HANDSHAKES:
             return "outside_prefixes"
         self._flows.begins(addresses + ports, server, talk, piece)
         return None
@@ -134,7 +133,7 @@ class Line:
         if not flags & _ACK or source not in admit.SERVICE_PORTS:
             return "not_wanted"
         address = addresses[: len(addresses) >> 1]
-        if self.prefixes and address not in self.prefixes:
+        if not self.wanted.tiers.of(address) & HEADERS:
             return "outside_prefixes"
         server = address + data[at : at + 2]
         self._flows.reassembly.anchor(addresses + data[at : at + 4], sequence)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.errors import InputError
 from agent.screen import Progress
 from collectors.line import Line
+from collectors.packets.wanted import inside
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -27,7 +28,7 @@ def main(words: list[str]) -> int:
     # at the usual rate costs some 25 ms in two million packets.
     gc.freeze()
     gc.set_threshold(100_000)
-    line = Line(tuple(options.prefix))
+    line = Line(inside(options.prefix))
     inventory = _inventory()
     unreadable = [error for path in options.file if (error := _read(line, path, inventory, options))]
     for complaint in (*unreadable, *line.losses):

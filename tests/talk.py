@@ -11,6 +11,7 @@ from agent.lab.files import pcap
 from agent.lab.traffic import EPOCH_NS, Frame, Turn
 from agent.model import Observation
 from collectors.line import Line
+from collectors.packets.wanted import inside
 from tests import frames
 
 CLIENT_4, CLIENT_6 = "198.51.100.7", "2001:db8::7"
@@ -98,5 +99,5 @@ def capture(path: Path, seen: Iterable[Frame], *, link: int = 1) -> str:
 
 def observed(path: str, prefixes: tuple[str, ...] = (), *, counting: bool = False) -> tuple[list[Observation], Line]:
     """What a new line tells of a file, and the line itself."""
-    line = Line(prefixes)
+    line = Line(inside(prefixes))
     return list(line.read(path, counting=counting)), line

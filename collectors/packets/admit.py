@@ -8,6 +8,8 @@ continues in segments that begin like nothing in particular.
 
 from __future__ import annotations
 
+from collectors.packets.wanted import DISSECTORS
+
 # The ports whose SYN-ACK tells of the stack below a mail or web server.
 SERVICE_PORTS = (25, 80, 110, 143, 443, 465, 587, 993, 995, 2525)
 # 2525 is the transport service behind Exchange's own front end; facing the edge it is a sign by itself.
@@ -34,6 +36,21 @@ MX = 15
 
 # Sides, as small numbers: who sent the frame that was admitted.
 SERVER, CLIENT = 1, 2
+
+
+class Rules:
+    """The rules as far as enabled dissectors want it, for servers on some ports, or on any where none are named."""
+
+    def __init__(self, dissectors: frozenset[str] = frozenset(DISSECTORS), ports: tuple[int, ...] = ()) -> None:
+        self.dissectors, self.ports = dissectors, frozenset(ports)
+
+    def side(self, payload: bytes, size: int, source: int, destination: int) -> int:
+        """SERVER or CLIENT for a TCP payload that is admitted, 0 for one that is not; ports as numbers.
+
+        ``size`` is its length on the wire; of a frame that was cut, ``payload`` may hold less.
+        """
+        side = payload_side(payload, size, source)
+        return 0 if side == SERVER and by_client(payload, source, destination) else side
 
 
 def payload_side(payload: bytes, size: int, source_port: int) -> int:
@@ -89,38 +106,3 @@ def _lower(label: bytes) -> bytes:
     # As the filter does it: 0x20 set in every byte, which is lower case for letters; `_` has to be put back.
     lowered = bytes(b | 0x20 for b in label)
     return b"_" + lowered[1:] if lowered[:1] == b"\x7f" else lowered
-
-
-class Prefixes:
-    """Customer address space: which server addresses to look at. Empty means all."""
-
-    def __init__(self, cidrs: tuple[str, ...] = ()) -> None:
-        """Raises InputError for text that is not a prefix."""
-        self.networks: tuple[tuple[bytes, int], ...] = tuple(map(_network, cidrs))
-        self._by_size: dict[int, list[tuple[int, set[int]]]] = {4: [], 16: []}
-        for size, groups in self._by_size.items():
-            for length in sorted({n for a, n in self.networks if len(a) == size}):
-                shift = size * 8 - length
-                mine = {int.from_bytes(a, "big") >> shift for a, n in self.networks if len(a) == size and n == length}
-                groups.append((shift, mine))
-
-    def __bool__(self) -> bool:
-        return bool(self.networks)
-
-    def __contains__(self, address: bytes) -> bool:
-        if not self.networks:
-            return True
-        number = int.from_bytes(address, "big")
-        return any(number >> shift in mine for shift, mine in self._by_size[len(address)])
-
-
-def _network(cidr: str) -> tuple[bytes, int]:
-    from ipaddress import ip_network
-
-    from agent.errors import InputError
-
-    try:
-        network = ip_network(cidr)
-    except ValueError as error:
-        raise InputError(f"prefix {cidr!r}: {error}; write it like 192.0.2.0/24 or 2001:db8::/32") from None
-    return network.network_address.packed, network.prefixlen

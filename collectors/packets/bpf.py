@@ -6,12 +6,15 @@ first half; here a TCP payload or a DNS message is judged by how it begins.
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
+from itertools import pairwise
 from typing import NamedTuple
 
 from collectors.packets import admit
 from collectors.packets import assembler as op
 from collectors.packets.assembler import Assembler, Instruction
 from collectors.packets.layers import IP, SCRATCH, advance, drop, ipv4, ipv6, layers, link_header
+from collectors.packets.wanted import HANDSHAKES, Tiers, Wanted
 
 # Scratch memory that this half writes: the transport header, and its payload.
 _L4, _PAYLOAD = 2, 3
@@ -32,13 +35,21 @@ class _Side(NamedTuple):
 _SOURCE, _DESTINATION = _Side(12, 8, 0), _Side(16, 24, 2)
 
 
+class Program(NamedTuple):
+    """The instructions, how many ranges of prefixes did not fit and are treated as HEADERS, and how many muted."""
+
+    instructions: list[Instruction]
+    demoted: int = 0
+    unmuted: int = 0
+
+
 def generate(
     link: int,
-    prefixes: admit.Prefixes | None = None,
+    wanted: Wanted,
     *,
     following: tuple[int, ...] = (),
     muted: tuple[bytes, ...] = (),
-) -> list[Instruction]:
+) -> Program:
     """The filter for one link type. Raises ValueError for a link type it does not know, or too many prefixes.
 
     ``following`` are acknowledgement numbers whose segments are wanted whatever they hold. All segments of a server's
@@ -57,8 +68,25 @@ def generate(
     _measure(a)
     _payload(a)
     _dns(a)
-    _verdicts(a, prefixes or admit.Prefixes(), muted)
-    return a.assemble()
+    _verdicts(a, _networks(wanted.tiers), muted)
+    return Program(a.assemble())
+
+
+def _networks(tiers: Tiers) -> list[tuple[bytes, int]] | None:
+    """The prefixes of tier HANDSHAKES; None where that is everybody."""
+    if tiers.everywhere(HANDSHAKES):
+        return None
+    return [
+        (network.network_address.packed, network.prefixlen)
+        for size in (4, 16)
+        for (first, tier), (after, _) in pairwise([*tiers.steps(size), (1 << 8 * size, 0)])
+        if tier & HANDSHAKES
+        for network in summarize_address_range(_address(first, size), _address(after - 1, size))
+    ]
+
+
+def _address(number: int, size: int) -> IPv4Address | IPv6Address:
+    return ip_address(number.to_bytes(size, "big"))
 
 
 def _glance(a: Assembler, base: int, following: tuple[int, ...]) -> None:
@@ -242,7 +270,7 @@ def _compare_lower(a: Assembler, at: int, text: bytes, otherwise: str) -> None:
     a.branch(op.JEQ, int.from_bytes(bytes(c | 0x20 for c in text), "big"), no=otherwise)
 
 
-def _verdicts(a: Assembler, prefixes: admit.Prefixes, muted: tuple[bytes, ...]) -> None:
+def _verdicts(a: Assembler, prefixes: list[tuple[bytes, int]] | None, muted: tuple[bytes, ...]) -> None:
     a.label("syn")
     a.branch(op.JSET, _ACK, no="refused")
     a.op(op.LDB, 19)  # ends the program where the header was not captured whole
@@ -289,9 +317,9 @@ def _by_version(a: Assembler, six: str) -> None:
     a.branch(op.JEQ, 6, yes=six)
 
 
-def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, side: _Side, snap: int) -> None:
+def _in_prefixes(a: Assembler, prefixes: list[tuple[bytes, int]] | None, name: str, side: _Side, snap: int) -> None:
     """Admit if the server's address lies in customer space, or where all of it does."""
-    if not prefixes:
+    if prefixes is None:
         a.op(op.RET, snap)
         return
     a.op(op.LDX_MEM, IP)
@@ -299,7 +327,7 @@ def _in_prefixes(a: Assembler, prefixes: admit.Prefixes, name: str, side: _Side,
     for size, at in ((4, side.at4), (16, side.at6)):
         if size == 16:
             a.label(f"{name} 6")
-        for n, (network, length) in enumerate(p for p in prefixes.networks if len(p[0]) == size):
+        for n, (network, length) in enumerate(p for p in prefixes if len(p[0]) == size):
             _compare_prefix(a, network, length, 2 + at, f"{name} {size} not {n}")
             a.op(op.RET, snap)
             a.label(f"{name} {size} not {n}")

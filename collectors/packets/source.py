@@ -15,8 +15,8 @@ from collectors.packets.pcap import CaptureFile
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from collectors.packets.admit import Prefixes
     from collectors.packets.assembler import Instruction
+    from collectors.packets.wanted import Wanted
 
 # Below this many bytes our own reader is done before libpcap's binding is even imported.
 WORTH_LIBPCAP = 2 << 20
@@ -54,12 +54,12 @@ class Source(Protocol):
         """From now on hand over nothing of port 443 of these packed addresses; MUTED_4 and MUTED_6 of them at most."""
 
 
-def open_source(path: str, prefixes: Prefixes, *, counting: bool = False) -> Source:
+def open_source(path: str, wanted: Wanted, *, counting: bool = False) -> Source:
     """The best source for a file. Raises InputError for one that is no capture."""
     file = CaptureFile(path)
     if not counting and not file.is_pcapng and file.size >= WORTH_LIBPCAP and file.link in _FILTERED:
         try:
-            return LibpcapSource(file, prefixes)
+            return LibpcapSource(file, wanted)
         except (ImportError, ValueError, OSError):
             # No wheel for this machine, more prefixes than a program holds, or a variant that libpcap does not read.
             pass
@@ -99,14 +99,14 @@ class LibpcapSource:
     program: a quarter of the time in all. Only a flight that goes on behind its frame cannot wait for its batch.
     """
 
-    def __init__(self, file: CaptureFile, prefixes: Prefixes) -> None:
+    def __init__(self, file: CaptureFile, wanted: Wanted) -> None:
         import cypcap
 
         self._cypcap = cypcap
-        self._link, self._prefixes = file.link, prefixes
+        self._link, self._wanted = file.link, wanted
         self.size = file.size
         self.loss: str | None = None
-        self._blanks = _Blanks(prefixes)
+        self._blanks = _Blanks(wanted)
         self._acknowledgements: tuple[int, ...] = ()
         self._muted: tuple[bytes, ...] = ()
         self._programs: dict[bool, tuple[list[Instruction], list[tuple[int, int]]]] = {}
@@ -182,7 +182,7 @@ class LibpcapSource:
     def _template(self, following: tuple[int, ...], muted: tuple[bytes, ...]) -> list[Instruction]:
         """Where the prefixes leave no room to mute or to follow, all is handed over, or the flight not followed."""
         try:
-            return bpf.generate(self._link, self._prefixes, following=following, muted=muted)
+            return bpf.generate(self._link, self._wanted, following=following, muted=muted).instructions
         except ValueError:
             if not following and not muted:
                 raise
@@ -192,8 +192,13 @@ class LibpcapSource:
 class _Blanks:
     """What stands in a template where something is filled in later: numbers, each of which stands nowhere else."""
 
-    def __init__(self, prefixes: Prefixes) -> None:
-        taken = {word for network, _ in prefixes.networks for word in _words(network)}
+    def __init__(self, wanted: Wanted) -> None:
+        taken = {
+            word
+            for size in (4, 16)
+            for start, _ in wanted.tiers.steps(size)
+            for word in _words(start.to_bytes(size, "big"))
+        }
         free = (number for number in count(0xFEED0000) if number not in taken)
         self.following = tuple(islice(free, FOLLOWED))
         self.muted = tuple(

@@ -8,6 +8,8 @@ answers as a DNS server. An address of which nothing is said has none of them, a
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import islice
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 HEADERS, HANDSHAKES, ANSWERS = 1, 2, 4
 ALL = HEADERS | HANDSHAKES | ANSWERS
+QUIET = 8  # of an address that is looked at: but nothing of its port 443 is wanted for now
 
 # What can be left out of looking: groups of dissectors, as a configuration names them.
 DISSECTORS = ("smtp", "http", "tls", "mailbox", "dns", "tcp")
@@ -36,52 +39,117 @@ class Tiers:
         muted: Iterable[bytes] = (),
     ) -> None:
         """``muted`` are packed addresses of which nothing is wanted for now. Raises InputError for no prefix."""
-        given = ((handshakes, ALL), (headers, HEADERS), (resolvers, ANSWERS))
-        ranges = [(*_range(cidr), bits) for cidrs, bits in given for cidr in cidrs]
-        silent = list(muted)
-        self._steps = {
-            size: _steps(
-                [(first, last, bits) for width, first, last, bits in ranges if width == size],
-                [int.from_bytes(address, "big") for address in silent if len(address) == size],
-            )
-            for size in (4, 16)
-        }
+        ranges: dict[int, list[tuple[int, int, int]]] = {4: [], 16: []}
+        for kind, cidrs in enumerate((headers, handshakes, resolvers)):
+            for cidr in cidrs:
+                size, first, after = _range(cidr)
+                ranges[size].append((kind, first, after))
+        self._steps = {size: _steps(found, 1 << 8 * size) for size, found in ranges.items()}
         self._starts = {size: [start for start, _ in steps] for size, steps in self._steps.items()}
+        self._silence(muted, quiet=False)
+
+    def without(self, addresses: Iterable[bytes], *, https_only: bool = False) -> Tiers:
+        """The same, but of these packed addresses nothing is wanted, or nothing of their port 443."""
+        other = Tiers.__new__(Tiers)
+        other._steps, other._starts = self._steps, self._starts
+        other._silence(addresses, quiet=https_only)
+        return other
+
+    def _silence(self, addresses: Iterable[bytes], *, quiet: bool) -> None:
+        self.quiet = quiet
+        self.muted = dict.fromkeys(addresses)
 
     def of(self, address: bytes) -> int:
         """The tier of a packed address."""
         size = len(address)
-        return self._steps[size][bisect_right(self._starts[size], int.from_bytes(address, "big")) - 1][1]
+        tier = self._steps[size][bisect_right(self._starts[size], int.from_bytes(address, "big")) - 1][1]
+        return self._silenced(tier) if address in self.muted else tier
 
-    def steps(self, size: int) -> list[Step]:
-        """All of it for addresses of 4 or of 16 bytes: the first step begins at 0, and neighbours differ."""
-        return self._steps[size]
+    def _silenced(self, tier: int) -> int:
+        return tier | QUIET if tier and self.quiet else 0
+
+    def steps(self, size: int, muted: int | None = None) -> list[Step]:
+        """All of it for addresses of 4 or of 16 bytes: the first step begins at 0, and neighbours differ.
+
+        ``muted``: only so many of the muted addresses are left out, the first.
+        """
+        steps = self._steps[size]
+        silent = sorted(int.from_bytes(a, "big") for a in islice(self.muted, muted) if len(a) == size)
+        return self._left_out(steps, self._starts[size], silent, 1 << 8 * size) if silent else steps
+
+    def _left_out(self, steps: list[Step], starts: list[int], silent: list[int], end: int) -> list[Step]:
+        at = dict(steps)
+        for address in silent:
+            tier = steps[bisect_right(starts, address) - 1][1]
+            at[address] = self._silenced(tier)
+            if address + 1 < end:
+                at.setdefault(address + 1, tier)
+        return _distinct(sorted(at.items()))
+
+    def everywhere(self, bits: int) -> bool:
+        """Whether every address has these bits, and none is muted."""
+        return not self.muted and all(tier & bits == bits for steps in self._steps.values() for _, tier in steps)
+
+    def anywhere(self) -> int:
+        """All bits that some address has."""
+        found = 0
+        for steps in self._steps.values():
+            for _, tier in steps:
+                found |= tier
+        return found
 
 
-def _steps(ranges: list[tuple[int, int, int]], silent: list[int]) -> list[Step]:
-    """A sweep over the ends of ranges; the tier between two ends is the union of the ranges that are open there."""
-    ends: dict[int, list[tuple[int, int]]] = {0: []}
-    for first, last, bits in ranges:
-        ends.setdefault(first, []).append((bits, 1))
-        ends.setdefault(last + 1, []).append((bits, -1))
-    for address in silent:
-        ends.setdefault(address, []).append((0, 1))
-        ends.setdefault(address + 1, []).append((0, -1))
-    open_ = {HEADERS: 0, ANSWERS: 0, ALL: 0, 0: 0}
-    steps: list[Step] = []
-    for at in sorted(ends):
-        for bits, change in ends[at]:
-            open_[bits] += change
-        tier = 0
-        if not open_[0]:
-            for bits, count in open_.items():
-                tier |= bits if count else 0
-        if not steps or steps[-1][1] != tier:
-            steps.append((at, tier))
-    return steps
+# Which kinds of ranges are open at a place, as bits in the order of `Tiers` -> the tier there.
+_OPEN = tuple(
+    (HEADERS if open_ & 1 else 0) | (ALL if open_ & 2 else 0) | (ANSWERS if open_ & 4 else 0) for open_ in range(8)
+)
+
+
+def _steps(ranges: list[tuple[int, int, int]], end: int) -> list[Step]:
+    """A sweep over the ends of ranges (kind, first, after); the tier between two ends is that of what is open there."""
+    ends: list[tuple[int, int]] = []
+    last = [-1, -1, -1]  # of each kind, where what is open ends
+    ranges.sort()
+    for kind, first, after in ranges:
+        if first > last[kind]:
+            ends += ((last[kind], 1 << kind), (first, 1 << kind)) if last[kind] >= 0 else ((first, 1 << kind),)
+        last[kind] = max(last[kind], after)
+    ends += [(after, 1 << kind) for kind, after in enumerate(last) if after >= 0]
+    ends.sort()
+    at, open_ = {0: 0}, 0
+    for place, kind in ends:
+        open_ ^= kind
+        at[place] = _OPEN[open_]
+    at.pop(end, None)
+    return _distinct(at.items())
+
+
+def _distinct(steps: Iterable[Step]) -> list[Step]:
+    """Without the steps that change nothing."""
+    before = -1
+    out = []
+    for step in steps:
+        if step[1] != before:
+            out.append(step)
+            before = step[1]
+    return out
 
 
 def _range(cidr: str) -> tuple[int, int, int]:
+    """Bytes of an address, the first address, and the one after the last."""
+    address, _, length = cidr.partition("/")
+    size, family = (16, AF_INET6) if ":" in address else (4, AF_INET)
+    try:
+        first, bits = int.from_bytes(inet_pton(family, address), "big"), 8 * size - int(length)
+    except (ValueError, OSError):
+        return _range_of_network(cidr)
+    if not 0 <= bits <= 8 * size or first & ((1 << bits) - 1):
+        return _range_of_network(cidr)
+    return size, first, first + (1 << bits)
+
+
+def _range_of_network(cidr: str) -> tuple[int, int, int]:
+    """The rare forms, and the words for what is none."""
     from ipaddress import ip_network
 
     from agent.errors import InputError
@@ -91,10 +159,11 @@ def _range(cidr: str) -> tuple[int, int, int]:
     except ValueError as error:
         raise InputError(f"prefix {cidr!r}: {error}; write it like 192.0.2.0/24 or 2001:db8::/32") from None
     first = int(network.network_address)
-    return network.max_prefixlen // 8, first, first + network.num_addresses - 1
+    return network.max_prefixlen // 8, first, first + network.num_addresses
 
 
-EVERYWHERE = Tiers(("0.0.0.0/0", "::/0"))
+EVERYBODY = ("0.0.0.0/0", "::/0")
+EVERYWHERE = Tiers(EVERYBODY)
 
 
 class Wanted(NamedTuple):
@@ -111,3 +180,9 @@ class Wanted(NamedTuple):
     ports: tuple[int, ...] = ()
     sample: int = 1
     glimpse: int = 0
+
+
+def inside(prefixes: Iterable[str]) -> Wanted:
+    """Servers in these prefixes, or everybody where none are named; DNS may say from anywhere what it says of them."""
+    given = tuple(prefixes)
+    return Wanted(Tiers(given, resolvers=EVERYBODY)) if given else Wanted()

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError
-from collectors.packets.admit import CLIENT, SERVER, Prefixes, dns_wanted, payload_side
+from collectors.packets.admit import CLIENT, SERVER, dns_wanted, payload_side
+from collectors.packets.wanted import ALL, EVERYWHERE, Tiers
 from tests import wire
 
 HELLO = bytes.fromhex("16030100600100005c")
@@ -97,13 +98,12 @@ def test_any_message_is_wanted_or_not(rest: bytes) -> None:
 )
 def test_what_is_no_prefix_is_the_operators_fault(text: str) -> None:
     with pytest.raises(InputError, match="write it like"):
-        Prefixes(("192.0.2.0/24", text))
+        Tiers(("192.0.2.0/24", text))
 
 
-def test_without_prefixes_everything_is_inside() -> None:
-    assert not Prefixes()
-    assert bytes(4) in Prefixes()
-    assert bytes(16) in Prefixes()
+def test_without_prefixes_nobody_is_inside() -> None:
+    assert Tiers().of(bytes(4)) == Tiers().of(bytes(16)) == 0
+    assert EVERYWHERE.of(bytes(4)) == EVERYWHERE.of(b"\xff" * 16) == ALL
 
 
 v4 = st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, 32))
@@ -114,12 +114,11 @@ v6 = st.tuples(st.integers(0, (1 << 128) - 1), st.integers(0, 128))
 @given(st.lists(st.one_of(v4.map(lambda p: (4, *p)), v6.map(lambda p: (6, *p))), min_size=1, max_size=8), st.data())
 def test_membership_is_that_of_ipaddress(raw: list[tuple[int, int, int]], data: st.DataObject) -> None:
     networks = [ip_network((n.to_bytes(4 if v == 4 else 16, "big"), length), strict=False) for v, n, length in raw]
-    prefixes = Prefixes(tuple(map(str, networks)))
+    prefixes = Tiers(tuple(map(str, networks)))
     network = data.draw(st.sampled_from(networks))
     # Next to a prefix's borders, where a mistake would be.
     first, last = int(network.network_address), int(network.broadcast_address)
     most = (1 << network.max_prefixlen) - 1
     number = data.draw(st.sampled_from([first, last, max(first - 1, 0), min(last + 1, most), (first + last) // 2]))
     address = ip_address(number.to_bytes(network.max_prefixlen // 8, "big"))
-    assert prefixes
-    assert (address.packed in prefixes) == any(address in n for n in networks)
+    assert bool(prefixes.of(address.packed)) == any(address in n for n in networks)

@@ -9,6 +9,7 @@ import pytest
 from collectors.packets import admit, bpf
 from collectors.packets.assembler import ADD, JEQ, LDB_ABS, RET, Assembler
 from collectors.packets.decode import LINK_TYPES, TCP, decode, tcp_header
+from collectors.packets.wanted import HANDSHAKES, Wanted, inside
 from tests import frames, machine
 
 PREFIXES = (
@@ -21,7 +22,7 @@ PREFIXES = (
 LINKS = sorted(LINK_TYPES)
 
 
-def wanted(frame: bytes, link: int, wire: int, prefixes: admit.Prefixes, following: tuple[int, ...] = ()) -> bool:
+def wanted(frame: bytes, link: int, wire: int, of: Wanted, following: tuple[int, ...] = ()) -> bool:
     """What the filter should say, by way of the decoder."""
     packet = decode(frame, link, wire)
     if isinstance(packet, str):
@@ -33,7 +34,7 @@ def wanted(frame: bytes, link: int, wire: int, prefixes: admit.Prefixes, followi
     source, _, _, ack, offset, flags, _ = tcp_header(frame, at)
     server = addresses[:half]
     if flags & 2:
-        return bool(flags & 0x10) and source in admit.SERVICE_PORTS and server in prefixes
+        return bool(flags & 0x10) and source in admit.SERVICE_PORTS and of.tiers.of(server) & HANDSHAKES != 0
     if ack in following:
         return True
     start = at + (offset >> 2 & 0x3C)
@@ -42,7 +43,7 @@ def wanted(frame: bytes, link: int, wire: int, prefixes: admit.Prefixes, followi
     side = admit.payload_side(frame[start:end], end - start, source)
     if side == admit.CLIENT:
         server = addresses[half:]
-    return side != 0 and server in prefixes
+    return side != 0 and of.tiers.of(server) & HANDSHAKES != 0
 
 
 def headed(link: int, packet: bytes, r: random.Random) -> bytes:
@@ -65,8 +66,8 @@ def headed(link: int, packet: bytes, r: random.Random) -> bytes:
 @pytest.mark.parametrize("cidrs", PREFIXES, ids=lambda c: "-".join(c) or "everywhere")
 def test_filter_and_decoder_agree_on_random_frames(cidrs: tuple[str, ...]) -> None:
     r = random.Random(f"frames {cidrs}")
-    prefixes = admit.Prefixes(cidrs)
-    program = bpf.generate(1, prefixes)
+    prefixes = inside(cidrs)
+    program = bpf.generate(1, prefixes).instructions
     admitted = 0
     for _ in range(4000):
         frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
@@ -80,13 +81,13 @@ def test_filter_and_decoder_agree_on_random_frames(cidrs: tuple[str, ...]) -> No
 @pytest.mark.parametrize("link", LINKS)
 def test_filter_and_decoder_agree_on_every_link_type(link: int) -> None:
     r = random.Random(link)
-    program = bpf.generate(link)
+    program = bpf.generate(link, Wanted()).instructions
     admitted = 0
     for _ in range(600):
         packet = frames.random_packet(r)
         frame = frames.damaged(r, frames.wrap((), packet) if link == 1 else headed(link, packet, r))
         verdict = bool(machine.run(program, frame, len(frame)))
-        assert verdict == wanted(frame, link, len(frame), admit.Prefixes()), frame.hex()
+        assert verdict == wanted(frame, link, len(frame), Wanted()), frame.hex()
         admitted += verdict
     assert admitted > 30
 
@@ -94,12 +95,12 @@ def test_filter_and_decoder_agree_on_every_link_type(link: int) -> None:
 def test_libpcap_runs_it_alike() -> None:
     cypcap = pytest.importorskip("cypcap", reason="no libpcap binding for this machine")
     r = random.Random("libpcap")
-    program = bpf.generate(1, following=(77, 78))
+    program = bpf.generate(1, Wanted(), following=(77, 78)).instructions
     theirs = cypcap.BpfProgram(program)
     for _ in range(4000):
         frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
         header = cypcap.Pkthdr(0, len(frame), len(frame))
-        expected = wanted(frame, 1, len(frame), admit.Prefixes(), (77, 78))
+        expected = wanted(frame, 1, len(frame), Wanted(), (77, 78))
         assert bool(theirs.offline_filter(header, frame)) == expected, frame.hex()
         assert bool(machine.run(program, frame, len(frame))) == expected, frame.hex()
 
@@ -107,11 +108,11 @@ def test_libpcap_runs_it_alike() -> None:
 def test_of_a_muted_server_nothing_of_port_443_is_admitted() -> None:
     r = random.Random("muted")
     four, six = bytes((192, 0, 2, 10)), bytes.fromhex("20010db8") + bytes(10) + b"\0\x0a"
-    program = bpf.generate(1, muted=(bytes((192, 0, 2, 11)), four, six))
+    program = bpf.generate(1, Wanted(), muted=(bytes((192, 0, 2, 11)), four, six)).instructions
     muted = heard = 0
     for _ in range(6000):
         frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
-        expected = wanted(frame, 1, len(frame), admit.Prefixes())
+        expected = wanted(frame, 1, len(frame), Wanted())
         if expected and about_https(frame, {four, six}):
             expected = False
             muted += 1
@@ -139,7 +140,7 @@ def about_https(frame: bytes, servers: set[bytes]) -> bool:
 @pytest.mark.parametrize("layer", ["vlan", "qinq", "old", "mpls"])
 def test_six_layers_are_followed_and_no_more(layer: str, depth: int) -> None:
     frame = frames.wrap((layer,) * depth, frames.ipv4(6, frames.tcp(25, 40000, frames.PAYLOADS[0])))
-    verdict = bool(machine.run(bpf.generate(1), frame, len(frame)))
+    verdict = bool(machine.run(bpf.generate(1, Wanted()).instructions, frame, len(frame)))
     assert verdict == (depth <= 6)
     assert (decode(frame, 1, len(frame)) == "too_deep") == (depth > 6)
 
@@ -147,24 +148,18 @@ def test_six_layers_are_followed_and_no_more(layer: str, depth: int) -> None:
 def test_a_mix_of_six_layers() -> None:
     stack = ("qinq", "vlan", "mpls", "pw", "vlan", "pppoe")
     frame = frames.wrap(stack, frames.ipv6(6, frames.tcp(25, 40000, frames.PAYLOADS[0])))
-    assert machine.run(bpf.generate(1), frame, len(frame)) == bpf.SNAP_DATA
+    assert machine.run(bpf.generate(1, Wanted()).instructions, frame, len(frame)) == bpf.SNAP_DATA
 
 
 def test_the_wanted_length_depends_on_the_kind() -> None:
-    program = bpf.generate(1)
+    program = bpf.generate(1, Wanted()).instructions
     answer = frames.wrap((), frames.ipv4(6, frames.tcp(443, 40000, b"", flags=0x12)))
     assert machine.run(program, answer, len(answer)) == bpf.SNAP_SYN_ACK
 
 
 def test_an_unknown_link_type_is_refused() -> None:
     with pytest.raises(ValueError, match="link type 147"):
-        bpf.generate(147)
-
-
-def test_too_many_prefixes_are_refused() -> None:
-    cidrs = tuple(f"10.{n >> 8}.{n & 255}.0/24" for n in range(2000))
-    with pytest.raises(ValueError, match="4096"):
-        bpf.generate(1, admit.Prefixes(cidrs))
+        bpf.generate(147, Wanted())
 
 
 def far_program(distance: int) -> list[tuple[int, int, int, int]]:
