@@ -1,18 +1,22 @@
-"""The servers that were seen, and what was observed of each: a bounded table, oldest out first."""
+"""The servers that were seen, and what was observed of each: a bounded table, seen longest ago out first."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from agent.exchange.assess import EXCHANGE, assess, evidence_of
+from agent.model import timeless
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import date
 
     from agent.exchange.catalogue import Catalogue
     from agent.exchange.fingerprint import Book
     from agent.model import Assessment, Evidence, Observation
+    from agent.waiting import Fact
 
 # An address that many sites share shows a name and a certificate for each; beyond some of a kind nothing new is learnt.
 MAX_OF_A_KIND = 12
@@ -23,9 +27,10 @@ _Key = tuple[int, str, str]
 class _Server:
     """What was observed at one address, and what the book says of it."""
 
-    __slots__ = ("assessed", "evidence", "observations", "signed")
+    __slots__ = ("assessed", "evidence", "number", "observations", "signed")
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.observations: dict[_Key, Observation] = {}
         self.evidence: list[Evidence] = []
         self.signed = False
@@ -33,13 +38,18 @@ class _Server:
 
 
 class Inventory:
-    """address -> distinct observations. Memory: about 1 KiB a server that says a little, 20 KiB at most."""
+    """address -> distinct observations. Memory: about 1 KiB a server that says a little, 20 KiB at most.
+
+    ``gone`` is told the address of each server that made room for another.
+    """
 
     def __init__(self, book: Book, catalogue: Catalogue, max_servers: int = 65_536) -> None:
         self._book = book
         self._catalogue = catalogue
         self._max = max_servers
-        self._servers: dict[str, _Server] = {}
+        self._servers: OrderedDict[str, _Server] = OrderedDict()
+        self._admitted = 0
+        self.gone: Callable[[str], object] = _nobody
         self.counts = {"observations": 0, "repeats": 0, "surplus": 0, "servers_evicted": 0}
         self._matched: Counter[str] = Counter()
 
@@ -48,9 +58,9 @@ class Inventory:
 
     def observe(self, observation: Observation) -> bool:
         """Take one fact in. True if it is new, and so may change what is believed."""
-        server = self._servers.get(observation.server.address) or self._admit(observation.server.address)
+        server = self._seen(observation.server.address)
         known = server.observations
-        key = (observation.server.port, observation.kind, observation.value)
+        key = _key(observation)
         if key in known:
             self.counts["repeats"] += 1
             return False
@@ -72,11 +82,38 @@ class Inventory:
         """Fingerprint -> how often a fact matched it; every one of the book. Reads all of the book when first used."""
         return {fingerprint.id: self._matched[fingerprint.id] for fingerprint in self._book}
 
-    def _admit(self, address: str) -> _Server:
+    def known(self, observation: Observation) -> Observation | None:
+        """The same fact as it was first seen; None where it was not taken, because enough of its kind is known."""
+        server = self._servers.get(observation.server.address)
+        return server.observations.get(_key(observation)) if server else None
+
+    def forget(self, facts: Iterable[Fact]) -> None:
+        """Let facts go, and with its last one the server."""
+        for address, those in groupby(facts, lambda fact: fact.server.address):
+            server = self._servers.get(address)
+            if server is None:
+                continue
+            for fact in those:
+                server.observations.pop(_key(fact), None)
+            left = set(map(id, server.observations.values()))
+            server.evidence = [e for e in server.evidence if id(e.observation) in left]
+            server.signed = any(not EXCHANGE.isdisjoint(e.claims.products) for e in server.evidence)
+            server.assessed = None
+            if not left:
+                del self._servers[address]
+
+    def _seen(self, address: str) -> _Server:
+        server = self._servers.get(address)
+        if server is not None:
+            self._servers.move_to_end(address)
+            return server
         if len(self._servers) >= self._max:
-            del self._servers[next(iter(self._servers))]
+            oldest, _ = self._servers.popitem(last=False)
             self.counts["servers_evicted"] += 1
-        return self._servers.setdefault(address, _Server())
+            self.gone(oldest)
+        self._admitted += 1
+        self._servers[address] = server = _Server(self._admitted)
+        return server
 
     def assessment(self, address: str, at: date) -> Assessment | None:
         """What is believed of one address, or None if it was never seen."""
@@ -90,5 +127,13 @@ class Inventory:
 
     def assessments(self, at: date, *, every: bool = True) -> list[Assessment]:
         """What is believed of every server, or only of those that show a sign of Exchange, as they were first seen."""
-        wanted = [address for address, server in self._servers.items() if every or server.signed]
-        return [a for address in wanted if (a := self.assessment(address, at))]
+        wanted = [(server.number, address) for address, server in self._servers.items() if every or server.signed]
+        return [a for _, address in sorted(wanted) if (a := self.assessment(address, at))]
+
+
+def _key(fact: Observation | Fact) -> _Key:
+    return fact.server.port, fact.kind, timeless(fact.kind, fact.value)
+
+
+def _nobody(_: str) -> None:
+    """Nobody wants to know."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
-from agent.model import Endpoint, Observation
+from agent.model import Endpoint, Observation, timeless
 
 HOUR = 3600.0  # seconds; a fact is told again after that long
 MAX_TOLD = 65_536
@@ -17,9 +16,8 @@ BUSY = 4  # streams passed over before a server is worth a place in the filter
 _HTTPS = (443).to_bytes(2, "big")
 CLIENT = b"c"  # a side of a server's talk: what clients say to it, or the first byte of what it says itself
 _TLS_SIDES = (CLIENT, b"\x16")
-
-# A greeting tells the time, which makes each look new.
-_DATE = re.compile(r"\b\w{3}, +\d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}.*$")
+# How what is told begins: a hello, a SYN-ACK, TLS, SMTP, IMAP, POP3, HTTP.
+_SIDES = (CLIENT, b"s", b"\x16", b"2", b"*", b"+", b"H")
 
 
 class Telling:
@@ -44,7 +42,7 @@ class Telling:
 
     def say(self, server: bytes, kind: str, value: str, time: float, collector: str) -> bool:
         """Tell a fact, unless it was told within the hour. True if it was new."""
-        key = (server, kind, _DATE.sub("", value) if kind == "smtp.greeting" else value)
+        key = (server, kind, timeless(kind, value))
         before = self._told.get(key)
         if before is not None and time - before < HOUR:
             self.counts["repeats"] += 1
@@ -55,6 +53,14 @@ class Telling:
         self.counts["observations"] += 1
         self._out.append(Observation(_endpoint(server), kind, value, time, "passive", collector, self.number))
         return True
+
+    def forget(self, observation: Observation) -> None:
+        """An observation reached nobody: it may be told again, and its server is listened to."""
+        server = packed(observation.server)
+        self._told.pop((server, observation.kind, timeless(observation.kind, observation.value)), None)
+        self.counts["observations"] -= 1
+        for side in _SIDES:
+            self._quiet.pop(server + side, None)
 
     def sated(self, who: bytes, time: float) -> bool:
         """Whether enough was heard of this side of a server for the hour."""

@@ -10,6 +10,7 @@ from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
 from agent.inventory import MAX_OF_A_KIND, Inventory
 from agent.model import KINDS
+from agent.waiting import Fact
 from tests.belief import ADDRESS, observation
 
 TODAY = date(2026, 11, 2)
@@ -56,14 +57,44 @@ def test_what_one_server_can_fill_is_bounded() -> None:
     assert kept.counts["observations"] == MAX_OF_A_KIND * len(KINDS)
 
 
-def test_the_server_that_was_seen_first_makes_room() -> None:
-    kept = inventory(most=2)
-    for n in (1, 2, 1, 3):
+def test_the_server_that_was_not_seen_for_longest_makes_room() -> None:
+    kept, gone = inventory(most=2), []
+    kept.gone = gone.append
+    for n in (1, 2, 1, 3, 1):
         kept.observe(observation("http.status", "302", address=f"192.0.2.{n}"))
+    assert gone == ["192.0.2.2"]
     assert len(kept) == 2
     assert kept.counts["servers_evicted"] == 1
-    assert kept.assessment("192.0.2.1", TODAY) is None
-    assert [a.address for a in kept.assessments(TODAY)] == ["192.0.2.2", "192.0.2.3"]
+    assert kept.assessment("192.0.2.2", TODAY) is None
+    assert [a.address for a in kept.assessments(TODAY)] == ["192.0.2.1", "192.0.2.3"]
+
+
+def test_the_time_that_a_greeting_tells_makes_it_no_other_fact() -> None:
+    kept = inventory()
+    assert kept.observe(GREETING)
+    later = GREETING._replace(value=GREETING.value.replace("09:00:00", "10:00:01"), time=GREETING.time + 3601)
+    assert not kept.observe(later)
+    assert kept.known(later) == GREETING
+    assert kept.known(GREETING._replace(value="ex01.example.org")) is None
+    assert kept.known(POSTFIX) is None
+
+
+def test_what_is_forgotten_is_no_longer_believed() -> None:
+    kept = inventory()
+    build = observation("http.header", "X-OWA-Version: 15.1.2507.39", port=443)
+    for o in (GREETING, build, POSTFIX):
+        kept.observe(o)
+    facts = [Fact(o.server, o.kind, o.value) for o in (build, POSTFIX, POSTFIX)]
+    kept.forget(facts[:1])
+    found = kept.assessment(ADDRESS, TODAY)
+    fresh = inventory()
+    fresh.observe(GREETING)
+    assert found == fresh.assessment(ADDRESS, TODAY)
+    kept.forget(facts)
+    assert [a.address for a in kept.assessments(TODAY)] == [ADDRESS]
+    kept.forget([Fact(GREETING.server, GREETING.kind, GREETING.value)])
+    assert len(kept) == 0
+    assert kept.observe(GREETING)
 
 
 def test_who_was_never_seen_is_not_assessed() -> None:
