@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from collectors.dissectors.choose import choose
 from collectors.packets.admit import SMTP_PORTS
-from collectors.packets.reassembly import Reassembly, Stream
+from collectors.packets.reassembly import Bounds, Reassembly, Stream
 from collectors.packets.source import FOLLOWED
 from collectors.telling import CLIENT
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from collectors.telling import Telling
 
 SWEEP = 1024  # streams between two looks for those that are too old
+# Seconds after which a live stream has said what the filter lets through: what goes on behind the first segment of a
+# hello or a response head begins like nothing in particular. A person may type SMTP, IMAP and POP3 slowly.
+BRIEF = 0.5
+_BRIEF = ("tls", "http")
 
 
 # A segment with a payload: its time, its number, the number it acknowledges, what was captured, and its length. A plain
@@ -27,12 +32,13 @@ Piece = tuple[float, int, int, bytes, int]
 class Flows:
     """Every stream that is being read. ``follow`` asks the source for all that answers these acknowledgements."""
 
-    def __init__(self, telling: Telling) -> None:
-        self.reassembly = Reassembly()
+    def __init__(self, telling: Telling, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a tuple
+        self.reassembly = Reassembly(bounds)
         self.counts = {"streams_of_the_sated": 0}
         self.follow: Callable[[tuple[int, ...]], None] | None = None
         self._telling = telling
         self._followed: dict[int, Stream] = {}
+        self._brief: deque[Stream] = deque(maxlen=bounds.streams)
 
     def begins(self, key: bytes, server: bytes, side: bytes, piece: Piece) -> None:
         """A segment that begins like a protocol, or stands on a port where everything is read.
@@ -76,10 +82,27 @@ class Flows:
         stream = reassembly.open(key, start, time, server, side)
         stream.read_by(dissector, told=told)
         self._tell(stream, reassembly.taken(stream, payload, size), time)
-        self._ask_for_more(stream, acknowledged, time)
+        if self.follow:
+            self._ask_for_more(stream, acknowledged, time)
+        elif stream.collector in _BRIEF and int.from_bytes(server[-2:], "big") not in SMTP_PORTS:
+            self._brief.append(stream)
         if not reassembly.counts["streams"] % SWEEP:
             for leaver in reassembly.leavers(time):
                 self._leave(leaver, time)
+
+    def sweep(self, time: float) -> None:
+        """The time is now this: let streams go that are too old, or brief by nature."""
+        while self._brief and time - self._brief[0].since >= BRIEF:
+            stream = self._brief.popleft()
+            if not stream.done:
+                self._leave(stream, time)
+        for leaver in self.reassembly.leavers(time):
+            self._leave(leaver, time)
+
+    def keep(self, wanted: Callable[[bytes], bool]) -> None:
+        """Let every stream go whose server is not wanted, without a word."""
+        self.reassembly.keep(wanted)
+        self._brief = deque((s for s in self._brief if not s.done), self._brief.maxlen)
 
     def end(self) -> None:
         """The end of the capture: let every stream go."""
@@ -93,7 +116,8 @@ class Flows:
             return
         self._tell(stream, self.reassembly.take(stream, sequence, payload, size), time)
         if not stream.done:
-            self._ask_for_more(stream, acknowledged, time)
+            if self.follow:
+                self._ask_for_more(stream, acknowledged, time)
             return
         if stream.held:
             self._leave(stream, time)
@@ -129,11 +153,8 @@ class Flows:
         if len(self._followed) >= FOLLOWED:
             self._leave(self._followed.pop(next(iter(self._followed))), time)
         self._followed[acknowledged] = stream
-        self._ask()
-
-    def _ask(self) -> None:
-        if self.follow:
-            self.follow(tuple(self._followed))
+        assert self.follow
+        self.follow(tuple(self._followed))
 
     def _tell(self, stream: Stream, facts: Iterable[Fact], time: float) -> None:
         stream.told |= self._say(facts, stream.server, time, stream.collector)

@@ -1,11 +1,13 @@
-"""The passive line: frames of a capture file in, observations out.
+"""The passive line: frames of a capture file or an interface in, observations out.
 
-Most frames never get here: libpcap applies the generated filter and hands over a few per cent. What does get here is
-decoded, put in order and dissected; and whoever has said what it can, a flow or a server, is not looked at again.
+Most frames never get here: libpcap or the kernel applies the generated filter and hands over a few per cent. What does
+get here is judged once more by who is to be looked at, decoded, put in order and dissected; and whoever has said what
+it can, a flow or a server, is not looked at again.
 """
 
 from __future__ import annotations
 
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING
 
 from agent.errors import Malformed
@@ -13,30 +15,94 @@ from collectors.dissectors import dns, tcp
 from collectors.flows import Flows
 from collectors.packets import admit
 from collectors.packets.decode import TCP, Packet, decode, tcp_header
+from collectors.packets.reassembly import Bounds
 from collectors.packets.source import open_source
 from collectors.packets.wanted import HANDSHAKES, HEADERS, Wanted
 from collectors.telling import CLIENT, ENOUGH, Telling, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from agent.model import Observation
 
 _SYN, _ACK = 0x02, 0x10
 
 
-class Line:
-    """All state of one run over capture files. ``losses`` are sentences about files that could not be read whole."""
+MAX_MUTED = 65_536
+_MAX_JUDGED = 65_536
 
-    def __init__(self, wanted: Wanted = Wanted()) -> None:  # noqa: B008 - a tuple, which nothing changes
-        self.wanted = wanted
-        self._rules = admit.Rules(wanted.dissectors, wanted.ports)
+
+class Line:
+    """All state of one run. ``losses`` are sentences about files that could not be read whole."""
+
+    def __init__(self, wanted: Wanted = Wanted(), bounds: Bounds = Bounds()) -> None:  # noqa: B008 - tuples
         self.losses: list[str] = []
         self._telling = Telling()
-        self._flows = Flows(self._telling)
+        self._flows = Flows(self._telling, bounds)
         self._counts = {"frames_seen": 0, "frames_used": 0}
         self._malformed = {"dns": 0}
         self._now = 0.0
+        self._muted: dict[bytes, float] = {}
+        # Asked for every frame that gets here: packed address -> tier, as far as it was asked for before.
+        self._tiers: dict[bytes, int] = {}
+        self.look_for(wanted)
+
+    def look_for(self, wanted: Wanted) -> None:
+        """Look for this from the next frame on; streams of who is no longer looked at are let go unread."""
+        self.wanted = wanted
+        self._rules = admit.Rules(wanted.dissectors, wanted.ports)
+        self._tiers.clear()
+        self._flows.keep(lambda server: bool(wanted.tiers.of(server[:-2]) & HANDSHAKES))
+
+    def given(self) -> list[Observation]:
+        """The observations since this was last asked."""
+        return self._telling.given()
+
+    def forget(self, observation: Observation) -> None:
+        """An observation that was given reached nobody: it may be told again."""
+        self._telling.forget(observation)
+
+    def mute(self, addresses: Iterable[str], until: float) -> None:
+        """Nothing of these servers is wanted until then (seconds since the epoch)."""
+        for address in addresses:
+            packed_address = inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+            self._muted.pop(packed_address, None)
+            self._muted[packed_address] = until
+            self._tiers.pop(packed_address, None)
+            if len(self._muted) > MAX_MUTED:
+                self._unmute(next(iter(self._muted)))
+
+    def muted(self, time: float) -> list[bytes]:
+        """The packed addresses of which nothing is wanted at a time."""
+        while self._muted:
+            address, until = next(iter(self._muted.items()))
+            if until > time:
+                break
+            self._unmute(address)
+        return list(self._muted)
+
+    def sated(self, time: float) -> list[bytes]:
+        """The packed addresses of which nothing of port 443 is wanted at a time, for they tell nothing new there."""
+        return self._telling.muted(time)
+
+    def sweep(self, time: float) -> None:
+        """What time brings: streams of which the filter lets through no more tell what they can."""
+        self._flows.sweep(time)
+
+    def _unmute(self, address: bytes) -> None:
+        del self._muted[address]
+        self._tiers.pop(address, None)
+
+    def _judge(self, address: bytes) -> int:
+        """The tier of an address, remembered until somebody changes it."""
+        if len(self._tiers) >= _MAX_JUDGED:
+            self._tiers.clear()
+        tier = 0 if address in self._muted else self.wanted.tiers.of(address)
+        self._tiers[address] = tier
+        return tier
+
+    def _outside(self, address: bytes) -> str:
+        return "muted" if address in self._muted else "outside_prefixes"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -93,7 +159,7 @@ class Line:
             return None
         for endpoint, (kind, value) in answers:
             server = packed(endpoint)
-            if self.wanted.tiers.of(server[:-2]) & HANDSHAKES:
+            if self._judge(server[:-2]) & HANDSHAKES:
                 self._telling.say(server, kind, value, time, "dns")
         return None
 
@@ -122,8 +188,10 @@ class Line:
             server, talk = addresses[:half] + ports[:2], payload[:1]
         else:
             server, talk = addresses[half:] + ports[2:], CLIENT
-        if not self.wanted.tiers.of(server[:-2]) & HANDSHAKES:
-            return "outside_prefixes"
+        address = server[:-2]
+        tier = self._tiers.get(address)
+        if not (self._judge(address) if tier is None else tier) & HANDSHAKES:
+            return self._outside(address)
         self._flows.begins(addresses + ports, server, talk, piece)
         return None
 
@@ -133,8 +201,9 @@ class Line:
         if not flags & _ACK or source not in admit.SERVICE_PORTS:
             return "not_wanted"
         address = addresses[: len(addresses) >> 1]
-        if not self.wanted.tiers.of(address) & HEADERS:
-            return "outside_prefixes"
+        tier = self._tiers.get(address)
+        if not (self._judge(address) if tier is None else tier) & HEADERS:
+            return self._outside(address)
         server = address + data[at : at + 2]
         self._flows.reassembly.anchor(addresses + data[at : at + 4], sequence)
         who = server + b"s"

@@ -1,37 +1,43 @@
-"""The capture role: looks at the inputs that the agent names and tells it what is seen there.
+"""The capture role: looks at what the agent names, files first and then interfaces, and tells it what is seen there.
 
 It validates nothing that it sends (the agent does) and so needs no pydantic: the process with the packet door is small.
+It holds its packet sockets, one to hear of interfaces, and its link to the agent; it keeps CAP_NET_RAW and no other
+right.
 """
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import ipc
 from agent.errors import InputError
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
+from collectors.outbox import MAX_VALUE, Outbox
+from collectors.section import Section, section
 
 if TYPE_CHECKING:
     import logging
+    import socket
     from collections.abc import Callable, Iterator
 
     from agent.model import Observation
+    from collectors.live import Live
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone; a new one will be there for the next capture process
+NOT_PERMITTED = 77  # EX_NOPERM
 
 _BEAT = 1.0  # seconds between two messages of counters
-
-# What one message holds at most; the agent refuses more (agent/messages.py).
-_MAX_BATCH = 256
-_MAX_VALUE = 16 << 10
-_MAX_BATCH_BYTES = 768 << 10
+_CHUNK = 65_536
+_ACCEPTED = frozenset({Type.SECTION, Type.MUTES})
 
 
 class Reads(Protocol):
-    """The passive line: a capture file to observations, each fact once an hour. ``counts`` rise as it goes."""
+    """The passive line: frames to observations, each fact once an hour. ``counts`` rise as it goes."""
 
     losses: list[str]
 
@@ -42,30 +48,37 @@ class Reads(Protocol):
         self, path: str, *, counting: bool = False, progress: Callable[[int], None] | None = None
     ) -> Iterator[Observation]: ...
 
+    def given(self) -> list[Observation]: ...
+
+    def forget(self, observation: Observation) -> None: ...
+
+    def mute(self, addresses: list[str], until: float) -> None: ...
+
 
 class Capture:
     """Reads inputs through the line and tells the agent. ``clock`` only rises; in seconds."""
 
-    def __init__(self, link: ipc.Link, line: Reads, log: logging.Logger, clock: Callable[[], float]) -> None:
-        self._link = link
+    def __init__(self, outbox: Outbox, line: Reads, log: logging.Logger, clock: Callable[[], float]) -> None:
+        self._outbox = outbox
         self._line = line
         self._log = log
         self._clock = clock
-        self._batch: list[dict[str, Any]] = []
-        self._bytes = 0
         self._due = float("-inf")
         self._malformed = 0
         self._losses = 0
         self._sample = Sample()
-        self._own = {"told_too_long": 0}
+        self._own = {"told_too_long": 0, "queue_full": 0, "parse_microseconds": 0}
+        self._unapplied: int | None = None
 
-    def read(self, files: list[str], *, counting: bool) -> None:
+    def read(self, files: tuple[str, ...], *, counting: bool) -> None:
         """Read every file to its end; one that cannot be read is logged and counted, and the others are read."""
         read = unreadable = 0
         self._tell_inputs(len(files), 0, 0)
         for path in files:
             try:
                 for observation in self._line.read(path, counting=counting, progress=self._progress):
+                    # A file waits: nothing of it need be lost because the agent is busy.
+                    self._outbox.drain(self._outbox.room)
                     self._take(observation)
             except InputError as error:
                 unreadable += 1
@@ -75,37 +88,73 @@ class Capture:
                 self._log.info("input read", extra={"file": path})
             self._beat()
             self._tell_inputs(len(files), read, unreadable)
+        self._outbox.drain()
+
+    def watch(self, live: Live, first: Section, agent: Agent) -> None:
+        """Look at interfaces until the agent has gone, which raises OSError. Raises PermissionError, Unexpected."""
+        self._follow(live, first)
+        more = False
+        while True:
+            self._wait(live, agent, 0.0 if more else live.patience(self._due))
+            for kind, body in agent.heard():
+                if kind is Type.MUTES:
+                    self._line.mute(body["addresses"], time.time() + body["seconds"])
+                else:
+                    self._follow(live, section(body))
+            more = self._turn(live)
+            self._outbox.flush()
+
+    def _follow(self, live: Live, new: Section) -> None:
+        live.follow(new)
+        self._unapplied = new.number
+
+    def _turn(self, live: Live) -> bool:
+        began = time.thread_time_ns()
+        more = live.turn()
+        self._own["parse_microseconds"] += (time.thread_time_ns() - began) // 1000
+        for observation in self._line.given():
+            if self._outbox.full:
+                self._own["queue_full"] += 1
+                self._line.forget(observation)
+            else:
+                self._take(observation)
+        if self._unapplied is not None and live.settled:
+            self._outbox.say(Type.APPLIED, {"number": self._unapplied})
+            self._unapplied = None
+        if live.taps and self._clock() >= self._due:
+            self._beat(live)
+        return more
+
+    def _wait(self, live: Live, agent: Agent, seconds: float) -> None:
+        poll = select.poll()
+        for descriptor in live.filenos():
+            poll.register(descriptor, select.POLLIN)
+        poll.register(agent, select.POLLIN if self._outbox.empty else select.POLLIN | select.POLLOUT)
+        poll.poll(seconds * 1000)
 
     def _progress(self, at: int) -> None:
         """The line has come this far in a file: now and then what has gathered is sent."""
         if self._clock() >= self._due:
             self._beat()
+            self._outbox.drain()
 
-    def _beat(self) -> None:
+    def _beat(self, live: Live | None = None) -> None:
         self._due = self._clock() + _BEAT
-        self._flush()
         counts = self._line.counts
+        taps = live.taps.values() if live else ()
+        interfaces = [{"name": tap.name, "counts": tap.counts, "gauges": tap.gauges()} for tap in taps]
         # Sent even if nothing moved: it says that capture lives, and finds out whether the agent does.
-        self._link.send(Type.COUNTERS, {"counts": counts | self._own})
+        self._outbox.say(Type.COUNTERS, {"counts": counts | self._own, "interfaces": interfaces})
         self._log_faults(counts)
 
     def _take(self, observation: Observation) -> None:
-        if len(observation.value) > _MAX_VALUE:
+        if len(observation.value) > MAX_VALUE:
             self._own["told_too_long"] += 1
-            return
-        self._batch.append(written(observation))
-        # JSON writes a character as six bytes at most; what servers say is far shorter than that.
-        self._bytes += 6 * len(observation.value) + 256
-        if len(self._batch) >= _MAX_BATCH or self._bytes > _MAX_BATCH_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._batch:
-            batch, self._batch, self._bytes = self._batch, [], 0
-            self._link.send(Type.OBSERVATIONS, {"told": batch})
+        else:
+            self._outbox.put(observation)
 
     def _tell_inputs(self, files: int, read: int, unreadable: int) -> None:
-        self._link.send(Type.INPUTS, {"files": files, "read": read, "unreadable": unreadable})
+        self._outbox.say(Type.INPUTS, {"files": files, "read": read, "unreadable": unreadable})
 
     def _log_faults(self, counts: dict[str, int]) -> None:
         malformed = {name: count for name, count in counts.items() if name.startswith("malformed_") and count}
@@ -117,67 +166,76 @@ class Capture:
         self._losses = len(self._line.losses)
 
 
-def written(observation: Observation) -> dict[str, Any]:
-    """An observation as the agent takes it. What UTF-8 cannot hold is replaced: it would be refused."""
-    server = observation.server
-    return {
-        "address": server.address,
-        "port": server.port,
-        "transport": server.transport,
-        "kind": observation.kind,
-        "value": observation.value.encode("utf-8", "replace").decode(),
-        "time": observation.time,
-        "collector": observation.collector,
-        "frame": observation.frame,
-    }
+class Agent:
+    """The agent's end of the link, as far as it is listened to."""
 
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = ipc.Reader(_ACCEPTED)
 
-class Section(NamedTuple):
-    """What this role is to do, as the agent says it first."""
+    def fileno(self) -> int:
+        return self._connection.fileno()
 
-    files: list[str]
-    prefixes: tuple[str, ...]
-    counting: bool
-    log: dict[str, str]
-
-
-def section(link: ipc.Link) -> Section | None:
-    """The section that the agent sends; None if it has gone. Raises Unexpected."""
-    received = link.receive()
-    if received is None:
+    def first(self) -> Section | None:
+        """The section that is sent first, waited for; None if the agent has gone. Raises Unexpected."""
+        while data := self._connection.recv(_CHUNK):
+            for _, body in self._reader.feed(data):
+                return section(body)
         return None
-    body = received[1]
-    files, prefixes, counting, log = (body.get(key) for key in ("files", "prefixes", "count_frames", "log"))
-    settings = list(log.values()) if isinstance(log, dict) else None
-    if not (_texts(files) and _texts(prefixes) and _texts(settings) and isinstance(counting, bool)):
-        raise ipc.Unexpected("invalid", "SECTION: files, prefixes, count_frames and log are not what they must be")
-    return Section(files, tuple(prefixes), counting, log)  # type: ignore[arg-type]
 
-
-def _texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    def heard(self) -> Iterator[tuple[Type, dict[str, Any]]]:
+        """What has been said since. Raises ConnectionError when the agent has gone, and Unexpected."""
+        try:
+            while data := self._connection.recv(_CHUNK):
+                yield from self._reader.feed(data)
+        except BlockingIOError:
+            return
+        raise ConnectionError("the agent has gone")
 
 
 def main(words: list[str]) -> int:
-    """``agent=FD``: be the capture role. 75 when the agent has gone, 70 for a fault of ours."""
-    from collectors.line import Line
-
-    link = ipc.Link(ipc.inherited(words)["agent"], frozenset({Type.SECTION}))
-    wanted = section(link)
+    """``agent=FD``: be the capture role. 75 when the agent has gone, 77 without CAP_NET_RAW, 70 for a fault of ours."""
+    connection = ipc.inherited(words)["agent"]
+    agent = Agent(connection)
+    wanted = agent.first()
     if wanted is None:
         return GONE
     log = begin("capture", wanted.log.get("level", "info"), wanted.log.get("format", "logfmt"))
-    capture = Capture(link, Line(prefixes=wanted.prefixes), log, time.monotonic)
     try:
-        capture.read(wanted.files, counting=wanted.counting)
-        # Stay: a new agent knows nothing, and is told everything again by the capture process that comes with it.
-        link.receive()
+        _be(connection, agent, wanted, log)
+    except PermissionError as error:
+        log.error("interfaces cannot be looked at", extra={"error": str(error)})
+        return NOT_PERMITTED
     except OSError:
         return GONE
     except Exception:
         log.exception("the capture role failed")
         return 70
     return GONE
+
+
+def _be(connection: socket.socket, agent: Agent, wanted: Section, log: logging.Logger) -> None:
+    from collectors.line import Line
+    from collectors.live import Live
+    from collectors.packets.interface import Links
+
+    settle(wanted)
+    line = Line(wanted.wanted)
+    capture = Capture(Outbox(connection, wanted.settings["queue"]), line, log, time.monotonic)
+    capture.read(wanted.files, counting=wanted.settings["count_frames"])
+    capture.watch(Live(line, Links(), log, time.monotonic, time.time), wanted, agent)
+
+
+def settle(wanted: Section) -> None:
+    """Give up every right that is not needed: all but CAP_NET_RAW, and root itself where there is no file to read."""
+    from agent import rights
+
+    if wanted.settings["cpus"]:
+        os.sched_setaffinity(0, wanted.settings["cpus"])
+    if os.geteuid() == 0 and not wanted.files and wanted.settings["user"]:
+        rights.settle(wanted.settings["user"], frozenset({rights.NET_RAW}))
+    else:
+        rights.keep(frozenset({rights.NET_RAW}))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ look-up. The filter lets only some segments through, so a gap is the normal end 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import Malformed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from collectors.dissectors import Dissector, Fact
 
 MAX_BYTES = 16_384  # per direction: a ServerHello and a long chain, or a greeting and every capability
@@ -22,6 +24,14 @@ MAX_STREAMS = 16_384
 MAX_AGE = 300.0  # seconds from a stream's first segment; a person at a terminal may greet slowly
 MAX_STARTS = 8  # response heads of one HTTP connection
 _HALF, _MASK = 0x80000000, 0xFFFFFFFF
+
+
+class Bounds(NamedTuple):
+    """How many streams, for how many seconds, and how many bytes of each side."""
+
+    streams: int = MAX_STREAMS
+    seconds: float = MAX_AGE
+    bytes: int = MAX_BYTES
 
 
 class Stream:
@@ -57,11 +67,10 @@ class Stream:
 class Reassembly:
     """The table of streams. A key is the addresses and ports of a segment as they stand in its headers."""
 
-    def __init__(self, max_streams: int = MAX_STREAMS, max_age: float = MAX_AGE) -> None:
+    def __init__(self, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a tuple
         self._streams: dict[bytes, Stream] = {}
         self._anchors: dict[bytes, int] = {}
-        self._max = max_streams
-        self._age = max_age
+        self._max, self._age, self._bytes = bounds
         self.counts = {
             "streams": 0, "streams_evicted_full": 0, "streams_evicted_age": 0, "segments_held": 0,
             "segments_repeated": 0, "segments_cut": 0, "streams_with_gap": 0, "streams_at_limit": 0,
@@ -78,7 +87,7 @@ class Reassembly:
         A stream that is far from there belongs to an earlier connection between the same ports, and is let go.
         """
         stream = self._streams.get(key)
-        if stream and stream.next - sequence - 1 & _MASK > MAX_BYTES:
+        if stream and stream.next - sequence - 1 & _MASK > self._bytes:
             self._evict("streams_with_gap", key)
         if len(self._anchors) >= self._max:
             del self._anchors[next(iter(self._anchors))]
@@ -142,7 +151,7 @@ class Reassembly:
         return facts
 
     def _hold(self, stream: Stream, sequence: int, payload: bytes, size: int, ahead: int) -> list[Fact]:
-        if ahead > MAX_BYTES or len(stream.held) >= MAX_HELD:
+        if ahead > self._bytes or len(stream.held) >= MAX_HELD:
             self.counts["streams_with_gap"] += 1
             return self.finish(stream)
         stream.held[sequence] = (payload, size)
@@ -163,7 +172,7 @@ class Reassembly:
         dissector = stream.dissector
         if dissector is None:
             return []
-        facts = self.feed(dissector, payload[: MAX_BYTES - stream.taken])
+        facts = self.feed(dissector, payload[: self._bytes - stream.taken])
         return facts + self.taken(stream, payload, size)
 
     def taken(self, stream: Stream, payload: bytes, size: int) -> list[Fact]:
@@ -176,7 +185,7 @@ class Reassembly:
             return []
         if len(payload) < size:
             self.counts["segments_cut"] += 1
-        elif stream.taken >= MAX_BYTES:
+        elif stream.taken >= self._bytes:
             self.counts["streams_at_limit"] += 1
         else:
             return []
@@ -219,6 +228,15 @@ class Reassembly:
             self._evict("streams_evicted_age")
         left, self._left = self._left, []
         return left
+
+    def keep(self, wanted: Callable[[bytes], bool]) -> None:
+        """Forget every stream whose server is not wanted, and what was held of it."""
+        for key, stream in list(self._streams.items()):
+            if not wanted(stream.server):
+                stream.held.clear()
+                self._close(stream)
+                del self._streams[key]
+        self._left = [stream for stream in self._left if wanted(stream.server)]
 
     def drain(self) -> list[Stream]:
         """Empty the table: every stream that had not said all."""

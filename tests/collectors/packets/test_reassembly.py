@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.errors import Malformed
 from collectors.packets import reassembly as r
-from collectors.packets.reassembly import Reassembly, Stream
+from collectors.packets.reassembly import Bounds, Reassembly, Stream
 
 SERVER = b"\xc0\x00\x02\x0a\x00\x19"
 
@@ -123,14 +123,14 @@ def test_a_stream_that_said_all_lets_its_dissector_go() -> None:
 
 
 def test_the_oldest_goes_first_and_is_counted() -> None:
-    table = Reassembly(max_streams=2)
+    table = Reassembly(Bounds(streams=2))
     streams = [opened(table, key=bytes((n,)))[0] for n in range(3)]
     assert table.leavers(0.0) == streams[:1]
     assert (len(table), table.counts["streams_evicted_full"]) == (2, 1)
 
 
 def test_age_is_counted_from_the_first_segment() -> None:
-    table = Reassembly(max_age=10)
+    table = Reassembly(Bounds(seconds=10))
     stream, _ = opened(table)
     assert table.leavers(9.9) == []
     assert table.leavers(10.0) == [stream]
@@ -138,7 +138,7 @@ def test_age_is_counted_from_the_first_segment() -> None:
 
 
 def test_a_flood_of_anchors_and_streams_stays_bounded() -> None:
-    table = Reassembly(max_streams=50)
+    table = Reassembly(Bounds(streams=50))
     source = random.Random(1)
     for n in range(1000):
         table.anchor(source.randbytes(12), n)

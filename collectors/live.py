@@ -1,0 +1,123 @@
+"""Interfaces, looked at through the line: every tap, the filter that they share, and who is left alone for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from collectors.packets import bpf
+from collectors.packets.tap import Plan, Tap
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator
+
+    from collectors.line import Line
+    from collectors.packets.bpf import Program
+    from collectors.packets.interface import Links
+    from collectors.section import Section
+
+_LOOK = 1.0  # seconds between two looks at the interfaces; news of them comes sooner
+# Seconds between two filters for the sake of who is left alone: each costs some milliseconds and a second ring.
+_REFILTER = 30.0
+_BRIEFLY = 0.02  # seconds between two looks at a ring that is being replaced
+_BLOCKS = 4  # of one interface, before the others have their turn
+
+
+class Live:
+    """Every interface of a section. ``clock`` is monotonic, ``time`` since the epoch; both in seconds."""
+
+    def __init__(
+        self, line: Line, links: Links, log: logging.Logger, clock: Callable[[], float], time: Callable[[], float]
+    ) -> None:
+        self.taps: dict[str, Tap] = {}
+        self._line, self._links, self._log = line, links, log
+        self._clock, self._time = clock, time
+        self._section: Section | None = None
+        self._look_due = 0.0
+        self._refilter_due = 0.0
+        self._muted: list[bytes] = []
+
+    def follow(self, section: Section) -> None:
+        """Look by this section from now on: what is admitted already is judged by it at once, the filter follows."""
+        self._section = section
+        self._line.look_for(section.wanted)
+        for name in [name for name in self.taps if name not in section.interfaces]:
+            self.taps.pop(name).close()
+        self._plan()
+        self._look_due = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether every tap admits by the section."""
+        return all(tap.settled for tap in self.taps.values())
+
+    def patience(self, due: float) -> float:
+        """Seconds that may be waited for something to happen, if nothing else is due before ``due``."""
+        if not self.taps:
+            return 3600.0
+        if any(tap.changing for tap in self.taps.values()):
+            return _BRIEFLY
+        return max(0.0, min(due, self._look_due) - self._clock())
+
+    def filenos(self) -> Iterator[int]:
+        """What to wait on."""
+        yield self._links.fileno()
+        for tap in self.taps.values():
+            yield from tap.filenos()
+
+    def turn(self) -> bool:
+        """See to whatever is ready; True if more is. Raises PermissionError without the right to a packet socket."""
+        now, time = self._clock(), self._time()
+        self._line.sweep(time)
+        if self._links.changed() or now >= self._look_due:
+            self._look_due = now + _LOOK
+            for tap in self.taps.values():
+                tap.look(now, time)
+        more = False
+        for tap in self.taps.values():
+            tap.fill()
+            more |= self._read(tap)
+            tap.turn(now, time)
+        if now >= self._refilter_due:
+            self._refilter(now)
+        return more
+
+    def close(self) -> None:
+        for tap in self.taps.values():
+            tap.close()
+
+    def _read(self, tap: Tap) -> bool:
+        for _ in range(_BLOCKS):
+            if not tap.read():
+                tap.error()
+                return False
+        return True
+
+    def _plan(self) -> None:
+        assert self._section
+        plan = self._planned(self._section)
+        for name in self._section.interfaces:
+            if name in self.taps:
+                self.taps[name].plan(plan)
+            else:
+                self.taps[name] = Tap(name, self._links, self._line.frame, plan, self._log)
+
+    def _planned(self, section: Section) -> Plan:
+        self._muted = self._line.muted(self._time())
+        wanted = section.wanted._replace(tiers=section.wanted.tiers.without(self._muted))
+        programs: dict[int, Program] = {}
+
+        def program(link: int) -> Program:
+            if link not in programs:
+                programs[link] = bpf.generate(link, wanted)
+            return programs[link]
+
+        return Plan(program, section.shape, float(section.settings["suspect_seconds"]), len(self._muted))
+
+    def _refilter(self, now: float) -> None:
+        """Put into the filter who is left alone by now, and take out who no longer is."""
+        self._refilter_due = now + _REFILTER
+        shared = self._section and self._section.shape.fanout is not None
+        # Who joins a group of sockets anew takes flows from its old ring too, and would lose what comes after that.
+        if self._section and self.taps and not shared and self._line.muted(self._time()) != self._muted:
+            self._plan()

@@ -1,0 +1,71 @@
+"""What the agent tells the capture role to do. Checked by hand: the process with the packet door loads no pydantic."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from agent.ipc import Unexpected
+from collectors.packets.ring import Shape
+from collectors.packets.wanted import Tiers, Wanted
+
+
+class Section(NamedTuple):
+    """One section. ``number`` says which of all that were sent; ``settings`` are its keys as they came."""
+
+    number: int
+    files: tuple[str, ...]
+    interfaces: tuple[str, ...]
+    wanted: Wanted
+    shape: Shape
+    settings: dict[str, Any]
+    log: dict[str, str]
+
+
+# Of each key that is read here: what it has to be. A list is of texts, unless it says otherwise.
+_KEYS: dict[str, type | tuple[type, ...]] = {
+    "number": int, "files": list, "interfaces": list, "count_frames": bool, "handshakes": list, "headers": list,
+    "resolvers": list, "encapsulations": list, "dissectors": list, "ports": list, "ring_mib": int, "block_ms": int,
+    "workers": int, "cpus": list, "promiscuous": bool, "ignore_outgoing": bool, "synack_sample": int,
+    "mute_seconds": int, "suspect_seconds": int, "max_streams": int, "stream_seconds": int, "max_bytes": int,
+    "queue": int, "user": str, "fanout": int, "log": dict,
+}  # fmt: skip
+_NUMBERS = frozenset({"ports", "cpus"})
+
+GLIMPSE = 64  # of the frames that nobody can read, one in so many is counted
+
+
+def section(body: dict[str, Any]) -> Section:
+    """The section that a message holds. Raises Unexpected, which names the key, and InputError for no prefix."""
+    for key, kind in _KEYS.items():
+        value: Any = body.get(key)
+        # A bool is an int to Python and not to us.
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise Unexpected("invalid", f"SECTION: {key} is not what it must be")
+        if isinstance(value, list) and not all(isinstance(item, int if key in _NUMBERS else str) for item in value):
+            raise Unexpected("invalid", f"SECTION: {key} holds something else than it must")
+    return Section(
+        body["number"], tuple(body["files"]), tuple(body["interfaces"]), wanted(body), shape(body), body, body["log"]
+    )
+
+
+def wanted(body: dict[str, Any]) -> Wanted:
+    """What is to be looked at. Raises InputError for text that is no prefix."""
+    return Wanted(
+        tiers=Tiers(body["handshakes"], body["headers"], body["resolvers"]),
+        dissectors=frozenset(body["dissectors"]),
+        encapsulations=frozenset(body["encapsulations"]),
+        ports=tuple(body["ports"]),
+        sample=body["synack_sample"],
+        glimpse=GLIMPSE if body["interfaces"] else 0,
+    )
+
+
+def shape(body: dict[str, Any]) -> Shape:
+    """How the rings are made."""
+    return Shape(
+        mib=body["ring_mib"],
+        block_ms=body["block_ms"],
+        promiscuous=body["promiscuous"],
+        ignore_outgoing=body["ignore_outgoing"],
+        fanout=body["fanout"] if body["workers"] > 1 else None,
+    )
