@@ -14,6 +14,7 @@ COMMANDS = {
     "fingerprints": ("agent.exchange.book_commands:main", "list, show, match and test the fingerprint book"),
     "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
     "run": ("agent.supervisor:main", "run the daemon"),
+    "capture": ("collectors.capture_command:main", "look at interfaces without an agent, and print what is observed"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
     "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),
 }

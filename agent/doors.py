@@ -83,6 +83,10 @@ class Doors:
         connection.untold.append(frames)
         self._flush(connection)
 
+    def inside(self, name: str) -> list[Connection]:
+        """The connections that came in by the door of that name."""
+        return [connection for connection in self._inside if connection.door.name == name]
+
     def shut(self) -> None:
         """Close every connection; the listeners belong to who handed them over."""
         for connection in list(self._inside):

@@ -13,10 +13,12 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
+from agent.diagnosis import diagnosis
 from agent.doors import Connection, Door, Doors
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
 from agent.messages import validated
+from agent.muting import Muting
 from agent.report import as_json
 from agent.snapshot import Tally, aggregates
 
@@ -65,6 +67,9 @@ class Service:
         self._shown = 0
         self._due = 0.0
         self._took = 0.0
+        self._muting = Muting()
+        self._believed: dict[str, Any] = {}
+        self._believed_at = 0.0
 
     def serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
         """Be the agent until the supervisor has gone."""
@@ -77,6 +82,7 @@ class Service:
         while not self._doors.ended:
             self._doors.turn(self._until_due())
             self._tell_exporter()
+            self._mute()
         self._doors.shut()
 
     def opened(self, connection: Connection) -> None:
@@ -126,6 +132,19 @@ class Service:
         for told in message.told:
             self._tally.observations[told.kind] += 1
             self._inventory.observe(told.observation())
+            self._muting.heard(told.address, self._monotonic())
+
+    def _mute(self) -> None:
+        """Tell capture of servers that need not be looked at for a while."""
+        seconds = self._config.capture.mute_seconds
+        addresses = self._muting.due(self._monotonic(), self._sure) if seconds else []
+        if addresses:
+            for connection in self._doors.inside("capture"):
+                self._send(connection, Type.MUTES, {"seconds": seconds, "addresses": addresses})
+
+    def _sure(self, address: str) -> bool:
+        assessment = self._inventory.assessment(address, self._today())
+        return assessment is not None and assessment.verdict == "confirmed"
 
     def _send(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
         self._doors.tell(connection, iter((ipc.frame(kind, body),)))
@@ -149,18 +168,26 @@ class Service:
         self._took = self._due - began
         self._send(self._exporter, Type.SNAPSHOT, body)
 
-    def _snapshot(self) -> dict[str, Any]:
+    def _snapshot(self, at_most: float = 0.0) -> dict[str, Any]:
+        """``at_most``: how old, in seconds, what is believed of the servers may be."""
         return {
             "number": self._number,
             "time": self._now(),
             "took": self._took,
             **self._tally.body(),
-            **aggregates(self._inventory.assessments(self._today()), self._kev),
+            **self._beliefs(at_most),
             "kept": len(self._inventory),
             "kept_at_most": self._config.agent.max_servers,
             "inventory": dict(self._inventory.counts),
             "evidence": self._inventory.evidence,
         }
+
+    def _beliefs(self, at_most: float) -> dict[str, Any]:
+        """The aggregates over all servers: what is dear to make, so that who asks each second gets them as they were."""
+        if not self._believed or self._monotonic() - self._believed_at >= at_most:
+            self._believed = aggregates(self._inventory.assessments(self._today()), self._kev)
+            self._believed_at = self._monotonic()
+        return self._believed
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._now(), UTC).date()
@@ -168,6 +195,9 @@ class Service:
     def _answer(self, what: str, address: str | None) -> Iterator[bytes]:
         if what == "status":
             return iter((ipc.frame(Type.STATUS, self._status()),))
+        if what == "diagnosis":
+            seen = self._snapshot(max(1.0, self._took * _SHARE))
+            return iter((ipc.frame(Type.DIAGNOSIS, diagnosis(seen, self._config)),))
         return told(self._wanted(address))
 
     def _wanted(self, address: str | None) -> list[Assessment]:
