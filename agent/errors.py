@@ -19,3 +19,9 @@ class InputError(ConfigError):
     """An argument or an input file that cannot be used; the text names it."""
 
     exit_code = 2
+
+
+class Unavailable(ConfigError):
+    """Who was to answer is not there, or does not answer; the text says who and where it was looked for."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h
