@@ -6,7 +6,6 @@ Needs no rights, and sends nothing off the machine: the capture is a file, and t
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import InputError
 from agent.lab import files, servers
+from agent.lab.scrape import fetched
 from agent.lab.screens import explanation, metrics_lines, overview
 from agent.lab.traffic import Path as Line
 
@@ -144,22 +144,10 @@ def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
 def _show_metrics(daemon: Daemon, *, once: bool) -> None:
     url = daemon.metrics_url
     _say(f"Metrics, as Prometheus collects them: {url}\nThey are counts; no address is among them. Some of them:\n")
-    _say(metrics_lines(_fetched(url)))
+    _say(metrics_lines(fetched(url)))
     if not once:
         _say(f"\nThey stay up: try `curl {url}`. Ctrl-C ends the demo.")
         daemon.wait_end()
-
-
-def _fetched(url: str) -> str:
-    """The metrics page of our own daemon on loopback."""
-    place, _, path = url.removeprefix("http://").partition("/")
-    host, _, port = place.rpartition(":")
-    with socket.socket() as connection:
-        connection.settimeout(5)
-        connection.connect((host, int(port)))
-        connection.sendall(f"GET /{path} HTTP/1.0\r\nHost: {place}\r\n\r\n".encode())
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    return answer.partition(b"\r\n\r\n")[2].decode()
 
 
 def _say(text: str) -> None:

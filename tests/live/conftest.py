@@ -1,0 +1,49 @@
+"""Worlds to look at. They need root, network namespaces and real servers: skipped without, but never where CI=true."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live import peers
+from tests.live.world import World
+
+_TOOLS = (
+    "ip", "tc", "ss", "ps", "ethtool", "setpriv", "nginx", "postfix", "dovecot", "curl", "openssl", "swaks",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def able() -> None:
+    """Root, and every tool."""
+    missing = [tool for tool in _TOOLS if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    lacks = ["root"] if os.geteuid() != 0 else []
+    if lacks + missing:
+        why = f"live tests need {', '.join(lacks + missing)}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="module")
+def stack() -> str:
+    """The layers on the access line; a module parametrises it for others."""
+    return ""
+
+
+@pytest.fixture(scope="module")
+def bare(able: None, stack: str) -> Iterator[World]:
+    """A world in which nobody serves yet."""
+    with World(stack) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def world(bare: World) -> World:
+    """A world with the simulated Exchange 2019 and every real server that is none."""
+    peers.exchange(bare)
+    peers.negatives(bare)
+    return bare

@@ -1,0 +1,173 @@
+"""The daemon at work in the router of a world, by the command that an operator gives, and what its metrics say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.live.world import CUSTOMERS, METRICS, World, ended, said, wait
+
+# uid nobody with CAP_NET_RAW and nothing else, as the unit gives it.
+AS_NOBODY = (
+    "setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--inh-caps=-all,+net_raw",
+    "--ambient-caps=-all,+net_raw", "--bounding-set=-all,+net_raw",
+)  # fmt: skip
+SCRAPE = 0.05  # seconds between two scrapes
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+class Daemon:
+    """``with Daemon(world) as daemon:`` is ready. The keywords are sections: ``capture={"interfaces": [...]}``.
+
+    Without more it looks at the router's port to the customers, for servers of theirs.
+    """
+
+    def __init__(self, world: World, rights: tuple[str, ...] = (), where: str = "router", **sections: Any) -> None:
+        self._world = world
+        self._rights = rights
+        self.where = where
+        self._sections = {
+            "capture": {"interfaces": ["cust0"], "prefixes": list(CUSTOMERS), "mute_seconds": 0, "synack_sample": 1},
+            "exporter": {"listen": f"127.0.0.1:{METRICS}"},
+            "log": {"level": "info"},
+        }
+        for name, keys in sections.items():
+            self._sections[name] = {**self._sections.get(name, {}), **keys}
+        self.config = world.directory / "knockfirst.toml"
+        self.process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Daemon:
+        self.begin()
+        wait(self._ready, 20, lambda: f"not ready: {self.log}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ended(self.process)
+
+    def begin(self) -> None:
+        """Start the daemon, ready or not."""
+        self.config.write_text(toml(self._sections))
+        words = (*self._rights, sys.executable, "-m", "agent", "run", "--config", str(self.config))
+        self.process = self._world.start(self.where, *words, log="daemon")
+
+    @property
+    def log(self) -> str:
+        """Everything that the daemon has logged."""
+        return said(self.process)
+
+    def samples(self) -> Samples:
+        """Every metric as it is now: (name, labels) -> value. Raises OSError while nobody answers."""
+        status, text = self._world.fetched("/metrics", where=self.where)
+        assert status == 200, text
+        families = text_string_to_metric_families(text)
+        return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of a metric's values over all samples that have these labels."""
+        return total(self.samples(), name, **labels)
+
+    def settled(self, seconds: float = 5.0) -> Samples:
+        """The metrics once they have not moved for two messages of counters: what was sent is counted."""
+        before: dict[str, float] = {}
+        began = time.monotonic()
+        while True:
+            time.sleep(1.2)
+            samples = self.samples()
+            now = {
+                name: total(samples, name)
+                for name in ("knockfirst_capture_frames_total", "knockfirst_observations_total")
+            }
+            if now == before or time.monotonic() - began > seconds:
+                return samples
+            before = now
+
+    def wait_found(self, least: int = 1, seconds: float = 5.0, since: float | None = None) -> float:
+        """Seconds from ``since`` (of time.monotonic; now) to the scrape that shows so many Exchange servers."""
+        began = time.monotonic() if since is None else since
+
+        def found() -> bool:
+            with contextlib.suppress(OSError):
+                return exchanges(self.samples()) >= least
+            return False
+
+        wait(found, seconds, lambda: f"not found: {self.log}\n{self._shown()}", SCRAPE)
+        return time.monotonic() - began
+
+    def children(self) -> dict[str, int]:
+        """Role -> process id."""
+        listed = subprocess.run(
+            ["ps", "--ppid", str(self.process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+        ).stdout
+        modules = {"agent.service": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
+        found = {}
+        for line in listed.splitlines():
+            pid, _, words = line.strip().partition(" ")
+            for module, role in modules.items():
+                if module in words:
+                    found[role] = int(pid)
+        return found
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log}"
+        with contextlib.suppress(OSError):
+            return self.total("knockfirst_ready") == 1 and self._looking()
+        return False
+
+    def _looking(self) -> bool:
+        """Whether every interface is looked at: it is up, and has a filter."""
+        samples = self.samples()
+        wanted = self._sections["capture"]["interfaces"]
+        return all(total(samples, "knockfirst_capture_filter_instructions", interface=name) > 0 for name in wanted)
+
+    def _shown(self) -> str:
+        with contextlib.suppress(OSError):
+            _, text = self._world.fetched("/metrics", where=self.where)
+            return "\n".join(
+                line for line in text.splitlines() if not line.startswith("#") and not line.endswith(" 0.0")
+            )
+        return "no metrics"
+
+
+def total(samples: Samples, name: str, **labels: str) -> float:
+    """The sum of a metric's values over all samples that have these labels."""
+    return sum(value for (one, has), value in samples.items() if one == name and has >= labels.items())
+
+
+def exchanges(samples: Samples, **labels: str) -> float:
+    """How many servers are believed to be Exchange, at least suspected."""
+    return total(samples, "knockfirst_servers", product="exchange", **labels) - total(
+        samples, "knockfirst_servers", product="exchange", verdict="none", **labels
+    )
+
+
+def balanced(samples: Samples, interface: str = "cust0") -> bool:
+    """Whether frames_seen = frames_used + every drop."""
+    seen, used, dropped = (
+        total(samples, f"knockfirst_capture_{name}_total", interface=interface)
+        for name in ("frames", "frames_used", "frames_dropped")
+    )
+    return seen == used + dropped
+
+
+def toml(sections: dict[str, Any]) -> str:
+    """A configuration file; JSON's texts, numbers and lists are TOML's."""
+    return "".join(
+        f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        for name, keys in sections.items()
+    )
+
+
+def prefix_file(path: Path, *prefixes: str) -> str:
+    """A prefix file, replaced as a whole; its path."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text("# customers\n" + "".join(f"{prefix}\n" for prefix in prefixes))
+    fresh.rename(path)
+    return str(path)
