@@ -6,6 +6,7 @@ else. What by which door may be said is the door's own closed list.
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 from collections import deque
@@ -57,6 +58,7 @@ class Doors:
         self._house = house
         self._selector = selectors.DefaultSelector()
         self._inside: list[Connection] = []
+        self._line: Connection | None = None
         self.ended = False
 
     def open(self, door: Door, listener: socket.socket) -> None:
@@ -64,16 +66,17 @@ class Doors:
         listener.settimeout(0)
         self._selector.register(listener, selectors.EVENT_READ, door)
 
-    def end_with(self, line: socket.socket) -> None:
-        """``ended`` becomes true when the other end of this line has gone, or says anything more."""
-        self._selector.register(line, selectors.EVENT_READ, None)
+    def end_with(self, line: socket.socket, door: Door) -> Connection:
+        """A connection that is there already; ``ended`` becomes true when its other end has gone, or is faulty."""
+        line.settimeout(0)
+        self._line = Connection(door, line, ipc.peer(line), ipc.Reader(door.accepted))
+        self._enter(self._line)
+        return self._line
 
     def turn(self, timeout: float) -> None:
         """Wait at most ``timeout`` seconds for something to happen, and see to everything that has."""
         for key, events in self._selector.select(timeout):
-            if key.data is None:
-                self.ended = True
-            elif isinstance(key.data, Door):
+            if isinstance(key.data, Door):
                 self._let_in(key.data, key.fileobj)  # type: ignore[arg-type]
             elif key.data in self._inside:  # it may have been put out by what came before it in this turn
                 self._see_to(key.data, events)
@@ -107,15 +110,19 @@ class Doors:
         came.settimeout(0)
         self._make_room(door)
         connection = Connection(door, came, who, ipc.Reader(door.accepted))
-        self._inside.append(connection)
-        self._selector.register(came, selectors.EVENT_READ, connection)
+        self._enter(connection)
         self._house.opened(connection)
+
+    def _enter(self, connection: Connection) -> None:
+        self._inside.append(connection)
+        self._selector.register(connection.socket, selectors.EVENT_READ, connection)
 
     def _make_room(self, door: Door) -> None:
         # A role that comes again has been restarted: its earlier connection is dead, whether that was noticed or not.
         inside = [connection for connection in self._inside if connection.door is door]
-        for oldest in inside[: max(0, len(inside) - door.most + 1)]:
-            self._put_out(oldest)
+        inside.sort(key=lambda connection: not _hung_up(connection.socket))
+        for least in inside[: max(0, len(inside) - door.most + 1)]:
+            self._put_out(least)
 
     def _see_to(self, connection: Connection, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -171,4 +178,12 @@ class Doors:
             self._inside.remove(connection)
             self._selector.unregister(connection.socket)
             connection.socket.close()
+            self.ended |= connection is self._line
             self._house.closed(connection)
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other end has gone, though there may still be something to read from it."""
+    look = select.poll()
+    look.register(connection, 0)
+    return bool(look.poll(0))

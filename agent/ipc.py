@@ -49,7 +49,7 @@ class Type(IntEnum):
 # The most bytes that the JSON of each may have.
 LIMITS = {
     Type.CONFIGURATION: 4 << 20,
-    Type.SECTION: 4 << 20,
+    Type.SECTION: 6 << 20,
     Type.OBSERVATIONS: 1 << 20,
     Type.COUNTERS: 256 << 10,
     Type.INPUTS: 4 << 10,
@@ -112,6 +112,12 @@ class Reader:
             content = bytes(self._held[_HEAD.size : _HEAD.size + length])
             del self._held[: _HEAD.size + length]
             yield kind, decoded(content)
+
+    def lacking(self) -> int:
+        """How many bytes the next message still needs, as far as that is known."""
+        if len(self._held) < _HEAD.size:
+            return _HEAD.size - len(self._held)
+        return int(_HEAD.unpack_from(self._held)[0]) + _HEAD.size - len(self._held)
 
     def end(self) -> None:
         """The stream has ended. Raises Unexpected if that was in the middle of a message."""
@@ -185,6 +191,19 @@ class Link:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def alone(connection: socket.socket, accepted: frozenset[Type]) -> tuple[Type, dict[str, Any]] | None:
+    """The next message, and not a byte of what follows: somebody else reads on. None if the other end has gone.
+
+    Raises Unexpected, OSError.
+    """
+    reader = Reader(accepted)
+    while data := connection.recv(reader.lacking()):
+        for message in reader.feed(data):
+            return message
+    reader.end()
+    return None
 
 
 def connect(path: str, accepted: frozenset[Type], timeout: float | None = None) -> Link:

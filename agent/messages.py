@@ -160,6 +160,55 @@ class Rejected(Body):
     count: Count
 
 
+class Loaded(Body):
+    """What the supervisor knows of the configuration: how the last reload went, and when the last good one was.
+
+    ``time``: of the last success, in seconds since the epoch; ``sha256``: of the configuration in force, shortened;
+    ``not_permitted``: whether capture ended for want of the right to look at interfaces.
+    """
+
+    successful: bool = True
+    time: Time = 0.0
+    sha256: Label = ""
+    not_permitted: bool = False
+
+
+class Configuration(Body):
+    """A configuration (agent.config checks it once more), and what is known of it."""
+
+    config: dict[str, Any]
+    loaded: Loaded
+
+
+class InForce(Body):
+    """The configuration in force: what capture was told of it, and what became of the last reload.
+
+    ``number``: of the last section; ``applied``: of the last that every capture process has applied;
+    ``applied_seconds``: from the last look that did not know of a change of the prefix files to its being applied;
+    ``sha256``: of the configuration, shortened.
+    """
+
+    number: Count = 0
+    applied: Count = 0
+    applied_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    prefix_files_failing: Count = 0
+    prefix_file_failures: Count = 0
+    reload_successful: bool = True
+    reload_time: Time = 0.0
+    sha256: Label = ""
+
+
+class Kept(Body):
+    """How much the store holds, and how the writing and deleting of it goes."""
+
+    observations: Count
+    servers: Count
+    bytes: Count
+    deleted: dict[Counter, Count]
+    write_failures: Count
+    retention_last_success: Time
+
+
 class Snapshot(Body):
     """Everything the exporter shows. Aggregates only: no address, name or customer has a place in it."""
 
@@ -169,6 +218,7 @@ class Snapshot(Body):
     progress: Time
     took: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     not_ready: list[Label]
+    config: InForce = InForce()
     inputs: Inputs
     servers: list[Servers]
     exposed: list[Exposed]
@@ -179,6 +229,7 @@ class Snapshot(Body):
     interfaces: list[Interface]
     evidence: dict[Label, Count]
     inventory: dict[Counter, Count]
+    store: Kept | None = None
     observations: dict[Label, Count]
     connections: dict[Label, Count]
     rejected: list[Rejected]
@@ -194,6 +245,7 @@ class ExporterSection(Body):
 
 
 _BODIES: dict[Type, TypeAdapter[Any]] = {
+    Type.CONFIGURATION: TypeAdapter(Configuration),
     Type.OBSERVATIONS: TypeAdapter(Observations),
     Type.COUNTERS: TypeAdapter(Counters),
     Type.INPUTS: TypeAdapter(Inputs),

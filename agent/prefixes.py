@@ -24,12 +24,13 @@ ROOM = 2_300_000
 
 _BOM = b"\xef\xbb\xbf"
 
-# What tells one state of a file from another: device, inode, size and time of the last change in nanoseconds.
-Signature = tuple[int, int, int, int]
+# What tells one state of a file from another: device, inode, size, and the times of its last change in nanoseconds, of
+# what is in it and of what is said of it (who may read it, for one).
+Signature = tuple[int, int, int, int, int]
 
 
 class Looked(NamedTuple):
-    """Who is looked at, as prefixes: ``handshakes`` with the first bytes, ``headers`` without, ``resolvers`` for DNS."""
+    """Who is looked at, as prefixes: ``handshakes`` with first bytes, ``headers`` without, ``resolvers`` for DNS."""
 
     handshakes: list[str]
     headers: list[str]
@@ -100,7 +101,7 @@ def parse(content: bytes) -> Ranges:
 
 
 def signature(status: os.stat_result) -> Signature:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _shown(written: bytes) -> str:

@@ -13,13 +13,17 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
+from agent.config import check
 from agent.diagnosis import diagnosis
 from agent.doors import Connection, Door, Doors
+from agent.force import InForce
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
-from agent.messages import validated
+from agent.messages import Configuration, Loaded, validated
 from agent.muting import Muting
+from agent.reload import Reloads
 from agent.report import as_json
+from agent.rights import keep
 from agent.snapshot import Tally, aggregates
 
 if TYPE_CHECKING:
@@ -27,13 +31,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from socket import socket
 
-    from agent.config import Config
+    from agent.sections import Config
     from agent.inventory import Inventory
     from agent.model import Assessment
 
 MAX_CLIENTS = 16  # control connections at once
 
-_CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS})
+_CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED})
+_EXPORTER = frozenset({Type.SHOWN, Type.RELOAD})
+_CONTROL = frozenset({Type.ASK, Type.RELOAD})
+_SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
 _LEAST_GAP = 0.5  # seconds between snapshots while something happens
 _MOST_GAP = 15.0  # seconds between snapshots while nothing does
 _SHARE = 10  # making snapshots takes at most one part in this many of the agent's time
@@ -51,6 +58,7 @@ class Service:
         log: logging.Logger,
         now: Callable[[], float],
         monotonic: Callable[[], float],
+        loaded: Loaded | None = None,
     ) -> None:
         self._config = config
         self._inventory = inventory
@@ -61,6 +69,8 @@ class Service:
         self._sample = Sample()
         self._tally = Tally(started=now())
         self._doors = Doors(self)
+        self._force = InForce(config, loaded or Loaded(), log, monotonic)
+        self._reloads = Reloads(self._doors)
         self._exporter: Connection | None = None
         self._changed = True
         self._number = 0
@@ -75,12 +85,14 @@ class Service:
         """Be the agent until the supervisor has gone."""
         us = frozenset({os.geteuid()})
         # systemd and root's own shell reach the control socket too; the other doors are for the daemon's user only.
-        self._doors.open(Door("capture", _CAPTURE, us), listeners["capture"])
-        self._doors.open(Door("exporter", frozenset({Type.SHOWN}), us), listeners["exporter"])
-        self._doors.open(Door("control", frozenset({Type.ASK}), us | {0}, MAX_CLIENTS), listeners["control"])
-        self._doors.end_with(supervisor)
+        self._doors.open(Door("capture", _CAPTURE, us, self._config.capture.workers), listeners["capture"])
+        self._doors.open(Door("exporter", _EXPORTER, us), listeners["exporter"])
+        self._doors.open(Door("control", _CONTROL, us | {0}, MAX_CLIENTS), listeners["control"])
+        self._reloads.supervisor = self._doors.end_with(supervisor, Door("supervisor", _SUPERVISOR, us))
+        self._force.start()
         while not self._doors.ended:
-            self._doors.turn(self._until_due())
+            self._doors.turn(min(self._until_due(), self._force.until_look()))
+            self._changed |= self._force.look(self._doors)
             self._tell_exporter()
             self._mute()
         self._doors.shut()
@@ -92,8 +104,7 @@ class Service:
             self._exporter, self._number, self._shown = connection, 0, 0
             self._send(connection, Type.SECTION, {"log": self._config.log.model_dump()})
         if name == "capture":
-            section = self._config.capture.model_dump(mode="json")
-            self._send(connection, Type.SECTION, section | {"log": self._config.log.model_dump()})
+            self._force.opened(connection, self._doors)
         # Who only asks changes nothing: a client that waits for the end would otherwise put it off for ever.
         self._changed |= name != "control"
 
@@ -102,6 +113,8 @@ class Service:
             self._exporter = None
         if connection.door.name == "capture":
             self._tally.gone(connection)
+            self._force.closed(connection)
+        self._reloads.closed(connection)
         self._changed |= connection.door.name != "control"
 
     def rejected(self, door: Door, fault: ipc.Unexpected) -> None:
@@ -119,13 +132,30 @@ class Service:
         elif kind is Type.INPUTS:
             self._tally.told_inputs[connection] = message
             self._due = float("-inf")  # Rare, and what people wait for: it is shown without a pause.
+        elif kind is Type.CONFIGURATION:
+            self._configure(message)
+            return
+        elif kind is Type.APPLIED:
+            self._force.applied(connection, message.number)
         elif kind is Type.SHOWN:
             self._shown = message.number
+            return
+        elif kind in (Type.RELOAD, Type.RELOADED):
+            self._reloads.asked(connection) if kind is Type.RELOAD else self._reloads.done(body)
             return
         else:
             self._doors.tell(connection, self._answer(message.what, message.address))
             return
         self._tally.progress = self._now()
+        self._changed = True
+
+    def _configure(self, message: Configuration) -> None:
+        """The supervisor has read the configuration anew, or knows something else of it."""
+        log = self._config.log
+        self._config = check(message.config, "configuration")
+        self._force.take(self._config, message.loaded, self._doors)
+        if self._exporter and self._config.log != log:
+            self._send(self._exporter, Type.SECTION, {"log": self._config.log.model_dump()})
         self._changed = True
 
     def _observe(self, message: Any) -> None:
@@ -175,6 +205,8 @@ class Service:
             "time": self._now(),
             "took": self._took,
             **self._tally.body(),
+            "not_ready": self._not_ready(),
+            "config": self._force.body(),
             **self._beliefs(at_most),
             "kept": len(self._inventory),
             "kept_at_most": self._config.agent.max_servers,
@@ -188,6 +220,9 @@ class Service:
             self._believed = aggregates(self._inventory.assessments(self._today()), self._kev)
             self._believed_at = self._monotonic()
         return self._believed
+
+    def _not_ready(self) -> list[str]:
+        return self._force.not_ready(self._tally.not_ready())
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._now(), UTC).date()
@@ -209,7 +244,7 @@ class Service:
     def _status(self) -> dict[str, Any]:
         """``ready``: what is shown can be relied on. ``finished``: every input was read, and all of it is shown."""
         shown = self._number > 0 and self._number == self._shown
-        not_ready = self._tally.not_ready() + ([] if self._shown else ["no_snapshot"])
+        not_ready = self._not_ready() + ([] if self._shown else ["no_snapshot"])
         inputs = self._tally.inputs
         return {
             "ready": not not_ready,
@@ -231,12 +266,13 @@ def told(assessments: list[Assessment]) -> Iterator[bytes]:
     yield ipc.frame(Type.END, {"count": len(assessments)})
 
 
-def configured(supervisor: socket) -> Config | None:
-    """The configuration that the supervisor sends first; None if it has gone. Raises ConfigError, Unexpected."""
-    from agent.config import check
-
-    first = ipc.Link(supervisor, frozenset({Type.CONFIGURATION})).receive()
-    return check(first[1], "configuration") if first else None
+def configured(supervisor: socket) -> tuple[Config, Loaded] | None:
+    """What the supervisor sends first; None if it has gone. Raises ConfigError, Unexpected."""
+    first = ipc.alone(supervisor, frozenset({Type.CONFIGURATION}))
+    if first is None:
+        return None
+    message = validated(*first)
+    return check(message.config, "configuration"), message.loaded
 
 
 def main(words: list[str]) -> int:
@@ -247,14 +283,17 @@ def main(words: list[str]) -> int:
 
     handed = ipc.inherited(words)
     supervisor = handed.pop("supervisor")
-    config = configured(supervisor)
-    if config is None:
+    first = configured(supervisor)
+    if first is None:
         return 0
+    config, loaded = first
     log = begin("agent", config.log.level, config.log.format)
     known = catalogue()
     inventory = Inventory(book(), known, config.agent.max_servers)
     kev = {flaw.cve: flaw.kev for flaw in known.flaws}
-    service = Service(config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic)
+    service = Service(
+        config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded
+    )
     log.info("started", extra={"max_servers": config.agent.max_servers})
     try:
         service.serve(handed, supervisor)
@@ -265,4 +304,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep(frozenset())
     sys.exit(main(sys.argv[1:]))

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 STATUSES = ("vulnerable", "possible", "fixed_if_configured", "unknown")
 
 # Why the daemon is not ready: label values of a metric, so the list is closed. The exporter adds "no_snapshot".
-NOT_READY = ("no_snapshot", "capture_absent", "inputs_unreadable")
+NOT_READY = (
+    "no_snapshot", "capture_absent", "capture_not_permitted", "inputs_unreadable", "prefixes_unreadable",
+)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -258,7 +258,7 @@ def test_the_role_gets_its_configuration_and_ends_with_its_supervisor(
 ) -> None:
     # The real one would replace the handlers of this process.
     monkeypatch.setattr(role, "begin", lambda *_: logging.getLogger("agent"))
-    for body in (Config().model_dump(mode="json"), None):
+    for body in ({"config": Config().model_dump(mode="json"), "loaded": {}}, None):
         words, doors = [], {}
         for name in ("capture", "exporter", "control"):
             doors[name] = socket.socket(socket.AF_UNIX)
@@ -277,7 +277,7 @@ def test_a_configuration_is_checked_again_on_its_way() -> None:
 
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        ipc.Link(ours, frozenset()).send(Type.CONFIGURATION, {"nonsense": 1})
+        ipc.Link(ours, frozenset()).send(Type.CONFIGURATION, {"config": {"nonsense": 1}, "loaded": {}})
         with pytest.raises(ConfigError, match=r"configuration: nonsense: no such key"):
             role.configured(theirs)
 

@@ -1,0 +1,151 @@
+"""What is in force: the configuration, the sections that the roles were told of it, and who has applied which.
+
+A section is numbered, and the number rises with each change. Of a changed prefix set, the time is kept from the last
+look that did not know of it to the last capture process that judges every frame by it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from agent import ipc
+from agent.ipc import Type
+from agent.logfmt import begin
+from agent.prefixes import Looked, looked
+from agent.watch import LOOK, Watched
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from agent.doors import Connection, Doors
+    from agent.messages import Loaded
+    from agent.sections import Config
+
+_NOBODY = Looked([], [], [])
+
+
+class InForce:
+    def __init__(
+        self,
+        config: Config,
+        loaded: Loaded,
+        log: logging.Logger,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.config = config
+        self.loaded = loaded
+        self._sleep = sleep
+        self._log = log
+        self._clock = clock
+        self._watched = Watched(config, log)
+        self._looked = _NOBODY
+        self._due = 0.0
+        self._number = 0
+        self._applied: dict[Connection, int] = {}
+        self._reader: Connection | None = None
+        self._since: float | None = None
+        self._delay = 0.0
+
+    def start(self) -> None:
+        """Read the prefix files, each when two looks have found it the same."""
+        self._watched.look(self._clock())
+        if self._watched.files:
+            self._sleep(LOOK)
+            self._watched.look(self._clock())
+        self._renew()
+
+    def opened(self, connection: Connection, doors: Doors) -> None:
+        """A capture process has come: the first reads the files, the others only look at interfaces."""
+        self._applied[connection] = 0
+        self._reader = self._reader or connection
+        self._tell(connection, doors)
+
+    def closed(self, connection: Connection) -> None:
+        self._applied.pop(connection, None)
+        if connection is self._reader:
+            self._reader = None
+        self._reckon()
+
+    def applied(self, connection: Connection, number: int) -> None:
+        """A capture process judges every frame from now on by the section of this number."""
+        self.loaded = self.loaded.model_copy(update={"not_permitted": False})
+        self._applied[connection] = number
+        self._reckon()
+
+    def until_look(self) -> float:
+        """Seconds until the prefix files are to be looked at."""
+        return max(0.0, self._due - self._clock())
+
+    def look(self, doors: Doors) -> bool:
+        """Look at the prefix files if it is time, and tell capture what has changed; True if anything has."""
+        now = self._clock()
+        if now < self._due:
+            return False
+        self._due = now + LOOK
+        failures, since = self._watched.failures, self._watched.since
+        if self._watched.look(now):
+            self._since = since if self._since is None else min(since, self._since)
+            self._renew()
+            self._tell_all(doors)
+            return True
+        return self._watched.failures != failures
+
+    def take(self, config: Config, loaded: Loaded, doors: Doors) -> None:
+        """Another configuration is in force from now on, or something else is known of the one that is."""
+        before, self.loaded = self.config, loaded
+        if config == before:
+            return
+        self.config = config
+        self._watched = Watched(config, self._log, self._watched)
+        if config.log != before.log:
+            begin("agent", config.log.level, config.log.format)
+        self._since = None
+        self.start()
+        self._tell_all(doors)
+
+    def body(self) -> dict[str, Any]:
+        """Its part of a snapshot: agent.messages.InForce."""
+        return {
+            "number": self._number,
+            "applied": min(self._applied.values(), default=0),
+            "applied_seconds": self._delay,
+            "prefix_files_failing": self._watched.failing,
+            "prefix_file_failures": self._watched.failures,
+            "reload_successful": self.loaded.successful,
+            "reload_time": self.loaded.time,
+            "sha256": self.loaded.sha256,
+        }
+
+    def not_ready(self, reasons: list[str]) -> list[str]:
+        """The reasons why what is shown cannot be relied on, with what is known here of them."""
+        known = ["capture_not_permitted" if r == "capture_absent" and self.loaded.not_permitted else r for r in reasons]
+        return known + (["prefixes_unreadable"] if self._watched.sets() is None else [])
+
+    def _renew(self) -> None:
+        sets = self._watched.sets()
+        self._looked = looked(self.config, sets) if sets else _NOBODY
+        self._number += 1
+        counts = {name: len(prefixes) for name, prefixes in self._looked._asdict().items()}
+        self._log.info("section", extra={"number": self._number, **counts})
+
+    def _tell_all(self, doors: Doors) -> None:
+        for connection in self._applied:
+            self._tell(connection, doors)
+
+    def _tell(self, connection: Connection, doors: Doors) -> None:
+        capture = self.config.capture.model_dump(mode="json")
+        section = capture | self._looked._asdict() | {"number": self._number, "log": self.config.log.model_dump()}
+        # Capture processes that share an interface share it by this number, and only with those of the same section.
+        section["fanout"] = (os.getpid() * 31 + self._number) & 0xFFFF
+        if connection is not self._reader:
+            section["files"] = []
+        doors.tell(connection, iter((ipc.frame(Type.SECTION, section),)))
+
+    def _reckon(self) -> None:
+        if self._since is not None and self._applied and min(self._applied.values()) >= self._number:
+            self._delay = self._clock() - self._since
+            self._since = None
