@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from agent.snapshot import NOT_READY
 from exporters.capture import capture
 from exporters.families import by_one, counters, gauge, gauges
+from exporters.store import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Shown(Collector):
             yield from _beliefs(snapshot)
             yield from capture(snapshot.interfaces, snapshot.counters)
             yield from _agent(snapshot)
+            yield from store(snapshot.store)
 
 
 def registry(version: str, snapshot: Callable[[], Snapshot | None]) -> CollectorRegistry:

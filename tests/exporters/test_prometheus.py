@@ -39,6 +39,10 @@ ETH1: dict[str, dict[str, float]] = {
     },
 }  # fmt: skip
 INTERFACE = {"name": "eth1", **ETH1}
+STORE = {
+    "observations": 40, "servers": 5, "bytes": 8192, "deleted": {"age": 3, "rows": 0}, "write_failures": 1,
+    "retention_last_success": 25.0,
+}  # fmt: skip
 
 
 def snapshot(**change: Any) -> Snapshot:
@@ -49,7 +53,7 @@ def snapshot(**change: Any) -> Snapshot:
     body = {
         "number": 1, "time": 30.0, "took": 0.01, **tally.body(), **aggregates([], {"CVE-2021-34473": True}),
         "servers": [{"product": "exchange", "generation": "2016", "verdict": "confirmed", "count": 4}],
-        "kept": 4, "kept_at_most": 9, "inventory": {"servers_evicted": 0},
+        "kept": 4, "kept_at_most": 9, "inventory": {"servers_evicted": 0}, "store": STORE,
         "evidence": {"smtp-greeting-exchange": 8, "imap-greeting": 0},
     }  # fmt: skip
     taken = validated(Type.SNAPSHOT, body | {"not_ready": []} | change)
@@ -82,6 +86,9 @@ def test_the_numbers_of_a_snapshot_are_the_numbers_of_the_scrape() -> None:
     assert shown["knockfirst_capture_streams_evicted_total", ("age",)] == 1
     assert shown["knockfirst_ipc_rejected_total", ("capture", "json")] == 3
     assert shown["knockfirst_snapshot_timestamp_seconds", ()] == 30
+    assert shown["knockfirst_store_observations", ()] == 40
+    assert shown["knockfirst_store_deleted_total", ("age",)] == 3
+    assert shown["knockfirst_retention_last_success_timestamp_seconds", ()] == 25
     assert {labels[0] for name, labels in shown if name == "knockfirst_observations_total"} == set(KINDS)
 
 
@@ -187,6 +194,11 @@ def test_any_counters_make_an_exposition(counters: dict[str, int], gauges: dict[
 def test_a_label_set_that_has_gone_is_gone() -> None:
     assert "exchange" in scraped(snapshot())
     assert 'product="exchange"' not in scraped(snapshot(servers=[]))
+
+
+def test_of_a_store_that_there_is_not_nothing_is_said() -> None:
+    shown = samples(scraped(snapshot(store=None)))
+    assert not [name for name, _ in shown if "store" in name or "retention" in name]
 
 
 def test_the_reference_has_every_metric_and_no_other() -> None:
