@@ -69,6 +69,7 @@ class Keeping:
         for observation in self._store.load(self._now() - self._seconds):
             self._inventory.observe(observation)
         self._inventory.gone = self._store.waiting.forget
+        self._log.info("store loaded", extra={"servers": self._store.servers, "observations": self._store.observations})
 
     def observe(self, observation: Observation) -> None:
         """Take one fact in, or note that it was seen again."""

@@ -7,17 +7,22 @@ link to the supervisor, by which it gets its configuration and whose end is its 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
 from agent.config import check
 from agent.diagnosis import diagnosis
 from agent.doors import Connection, Door, Doors
+from agent.errors import ConfigError
 from agent.force import InForce
 from agent.ipc import Type
+from agent.keeping import Keeping, stored
 from agent.logfmt import Sample, begin
 from agent.messages import Configuration, Loaded, validated
 from agent.muting import Muting
@@ -31,9 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from socket import socket
 
-    from agent.sections import Config
     from agent.inventory import Inventory
     from agent.model import Assessment
+    from agent.sections import Config
+    from agent.store import Store
 
 MAX_CLIENTS = 16  # control connections at once
 
@@ -59,6 +65,7 @@ class Service:
         now: Callable[[], float],
         monotonic: Callable[[], float],
         loaded: Loaded | None = None,
+        store: Store | None = None,
     ) -> None:
         self._config = config
         self._inventory = inventory
@@ -77,12 +84,22 @@ class Service:
         self._shown = 0
         self._due = 0.0
         self._took = 0.0
+        self._keeping = Keeping(
+            inventory, store, retention_days=config.agent.retention_days, log=log, now=now, monotonic=monotonic
+        )
         self._muting = Muting()
         self._believed: dict[str, Any] = {}
         self._believed_at = 0.0
 
     def serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
         """Be the agent until the supervisor has gone."""
+        self._keeping.begin()
+        try:
+            self._serve(listeners, supervisor)
+        finally:
+            self._keeping.end()
+
+    def _serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
         us = frozenset({os.geteuid()})
         # systemd and root's own shell reach the control socket too; the other doors are for the daemon's user only.
         self._doors.open(Door("capture", _CAPTURE, us, self._config.capture.workers), listeners["capture"])
@@ -91,7 +108,8 @@ class Service:
         self._reloads.supervisor = self._doors.end_with(supervisor, Door("supervisor", _SUPERVISOR, us))
         self._force.start()
         while not self._doors.ended:
-            self._doors.turn(min(self._until_due(), self._force.until_look()))
+            self._doors.turn(min(self._until_due(), self._force.until_look(), self._keeping.until_due()))
+            self._keeping.tend()
             self._changed |= self._force.look(self._doors)
             self._tell_exporter()
             self._mute()
@@ -161,7 +179,7 @@ class Service:
     def _observe(self, message: Any) -> None:
         for told in message.told:
             self._tally.observations[told.kind] += 1
-            self._inventory.observe(told.observation())
+            self._keeping.observe(told.observation())
             self._muting.heard(told.address, self._monotonic())
 
     def _mute(self) -> None:
@@ -212,10 +230,11 @@ class Service:
             "kept_at_most": self._config.agent.max_servers,
             "inventory": dict(self._inventory.counts),
             "evidence": self._inventory.evidence,
+            "store": self._keeping.body(),
         }
 
     def _beliefs(self, at_most: float) -> dict[str, Any]:
-        """The aggregates over all servers: what is dear to make, so that who asks each second gets them as they were."""
+        """The aggregates over all servers: dear to make, so that who asks each second gets them as they were."""
         if not self._believed or self._monotonic() - self._believed_at >= at_most:
             self._believed = aggregates(self._inventory.assessments(self._today()), self._kev)
             self._believed_at = self._monotonic()
@@ -275,8 +294,26 @@ def configured(supervisor: socket) -> tuple[Config, Loaded] | None:
     return check(message.config, "configuration"), message.loaded
 
 
+@contextmanager
+def ending_with(supervisor: socket) -> Iterator[None]:
+    """SIGTERM is taken as the supervisor's end: what waits is written first."""
+
+    def caught(*_: object) -> None:
+        with suppress(OSError):
+            supervisor.shutdown(SHUT_RDWR)
+
+    before = signal.signal(signal.SIGTERM, caught)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(words: list[str]) -> int:
-    """``capture=FD exporter=FD control=FD supervisor=FD``: be the agent role. 0 when the supervisor has gone."""
+    """``capture=FD exporter=FD control=FD supervisor=FD``: be the agent role. 0 when the supervisor has gone.
+
+    78 where the store cannot be used.
+    """
     from agent.exchange.catalogue import catalogue
     from agent.exchange.fingerprint import book
     from agent.inventory import Inventory
@@ -288,15 +325,24 @@ def main(words: list[str]) -> int:
         return 0
     config, loaded = first
     log = begin("agent", config.log.level, config.log.format)
+    store = stored(config.agent)
+    try:
+        if store is not None:
+            store.open()
+    except ConfigError as error:
+        log.error(str(error))
+        return error.exit_code
     known = catalogue()
     inventory = Inventory(book(), known, config.agent.max_servers)
     kev = {flaw.cve: flaw.kev for flaw in known.flaws}
     service = Service(
-        config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded
-    )
+        config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded,
+        store=store,
+    )  # fmt: skip
     log.info("started", extra={"max_servers": config.agent.max_servers})
     try:
-        service.serve(handed, supervisor)
+        with ending_with(supervisor):
+            service.serve(handed, supervisor)
     except Exception:
         log.exception("the agent role failed")
         return 70
