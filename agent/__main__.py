@@ -14,7 +14,10 @@ COMMANDS = {
     "fingerprints": ("agent.exchange.book_commands:main", "list, show, match and test the fingerprint book"),
     "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
     "run": ("agent.supervisor:main", "run the daemon"),
+    "selftest": ("agent.lab.selftest:main", "send synthetic handshakes through the live line and show each stage"),
     "capture": ("collectors.capture_command:main", "look at interfaces without an agent, and print what is observed"),
+    "doctor": ("agent.tuning.doctor:main", "say at which stage the running daemon loses, and what helps"),
+    "top": ("agent.tuning.top:main", "show what the running daemon does, each second anew"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
     "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),
 }

@@ -56,7 +56,7 @@ def main(words: list[str]) -> int:
         steps = walk(*_asked_twice(daemon, options.seconds, time.sleep))
     finally:
         daemon.close()
-    sys.stdout.write(_as_json(steps) if options.json else report(steps, on=coloured(sys.stdout)))
+    sys.stdout.write(as_json(steps) if options.json else report(steps, on=coloured(sys.stdout)))
     return LOSES if any(step.state == "loses" for step in steps) else 0
 
 
@@ -127,7 +127,8 @@ def _verdict(steps: list[Step]) -> list[str]:
     return [printable(f"First to lose: {places[0]}.{also}")]
 
 
-def _as_json(steps: list[Step]) -> str:
+def as_json(steps: list[Step]) -> str:
+    """The walk for machines: a line with one object."""
     from json import dumps
 
     said = steps[-1].view.said

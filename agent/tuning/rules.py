@@ -1,4 +1,4 @@
-"""When a stage loses, why that is likely, and which key helps: a table, and the conditions that it is made of.
+"""When a stage loses, why that is likely, and which key helps: a table.
 
 A rule that does not lose is a remark: worth knowing, and no fault.
 """
@@ -7,23 +7,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.tuning.conditions import (
+    absent,
+    configured,
+    core_full,
+    every,
+    is_off,
+    malformed,
+    measures,
+    no,
+    nobody_looks,
+    none,
+    not_applied,
+    not_looked_at,
+    not_ready,
+    one_sided,
+    only,
+    restarted,
+    rises,
+    share,
+    some,
+)
 from agent.tuning.reading import LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from agent.tuning.conditions import Condition
     from agent.tuning.reading import View, Where
-
-    Condition = Callable[[View], bool]
-
-# Of what was lost since the start, so small a part says nothing about today.
-_OLD = 0.001
 
 INTERFACE, FILES, BOTH = ("interface",), ("file",), ("interface", "file")
 BEHIND = (LINE,)
-
-# Kinds that only a client's side of a handshake tells.
-_OF_CLIENTS = ("kind.tls.sni",)
 
 
 class Rule(NamedTuple):
@@ -39,106 +51,18 @@ class Rule(NamedTuple):
     loses: bool = True
 
 
-def share(*part: str, of: str, over: float = 0.0, least: int = 1) -> Condition:
-    """More than this part of ``of`` (and ``least`` at all), in the last seconds or since the start."""
-
-    def holds(view: View) -> bool:
-        return any(
-            lost >= least and lost > most * whole
-            for lost, whole, most in (
-                (view.now(*part), view.now(of), over),
-                (view.total(*part), view.total(of), max(over, _OLD)),
-            )
-        )
-
-    return holds
-
-
-def rises(*names: str) -> Condition:
-    """It was counted in the last seconds."""
-    return lambda view: view.now(*names) > 0
-
-
-def none(*names: str, although: str, least: int) -> Condition:
-    """Never counted, although there is so much of the other."""
-    return lambda view: view.total(although) >= least and view.total(*names) == 0
-
-
-def measures(name: str, at_least: float) -> Condition:
-    return lambda view: view.gauges.get(name, 0.0) >= at_least
-
-
-def configured(key: str, value: object) -> Condition:
-    return lambda view: view.said.config.get(key) == value
-
-
-def every(*conditions: Condition) -> Condition:
-    return lambda view: all(condition(view) for condition in conditions)
-
-
-def some(*conditions: Condition) -> Condition:
-    return lambda view: any(condition(view) for condition in conditions)
-
-
-def no(condition: Condition) -> Condition:
-    return lambda view: not condition(view)
-
-
-def _absent(view: View) -> bool:
-    return "capture_absent" in view.said.not_ready
-
-
-def _down(view: View) -> bool:
-    return view.gauges.get("up") == 0.0
-
-
-def _nobody_looks(view: View) -> bool:
-    return "up" not in view.gauges
-
-
-def _not_looked_at(view: View) -> bool:
-    wanted = view.said.config.get("capture.interfaces")
-    there = {interface.name for interface in view.said.interfaces}
-    return isinstance(wanted, list) and not there.issuperset(map(str, wanted))
-
-
-def _core_full(view: View) -> bool:
-    workers = view.said.config.get("capture.workers", 1)
-    return view.rate("parse_microseconds") > 0.9e6 * (workers if isinstance(workers, int) else 1)
-
-
-def _malformed(view: View) -> bool:
-    return share(*view.named("malformed_"), of="streams", over=0.01, least=10)(view)
-
-
-def _only(kinds: tuple[str, ...], least: int) -> Condition:
-    """Of all kinds of observations only these came."""
-    return lambda view: view.total(*kinds) >= least and view.total("received") == view.total(*kinds)
-
-
-def _one_sided(view: View) -> bool:
-    """Names that clients ask for came, and of servers at most what needs no handshake to be seen whole."""
-    return _only((*_OF_CLIENTS, "kind.dns.autodiscover", "kind.dns.mx", "kind.dns.srv"), 10)(view) and bool(
-        view.total(*_OF_CLIENTS)
-    )
-
-
-def _restarted(view: View) -> bool:
-    workers = view.said.config.get("capture.workers", 1)
-    return view.total("connections.capture") > (workers if isinstance(workers, int) else 1)
-
-
-_HEADERS_ALONE = _only(("kind.tcp.synack",), 20)
+_DOWN = is_off("up")
+_HEADERS_ALONE = only(("kind.tcp.synack",), 20)
 _BY_CHOICE = configured("privacy.handshakes", "off")
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "nobody-looks", "link", INTERFACE, _nobody_looks,
+        "nobody-looks", "link", INTERFACE, nobody_looks,
         "no capture process looks at this interface now",
         advice="the log says why it ended; a name that capture.interfaces does not hold any more is counted no further",
     ),
     Rule(
-        "link-down", "link", INTERFACE, _down,
+        "link-down", "link", INTERFACE, _DOWN,
         "the interface is down, or there is none of that name",
         knobs=(("capture.interfaces", "correct"),),
         advice="`ip link show` lists those there are; a cable or the mirror's other end may be down",
@@ -152,14 +76,14 @@ RULES: tuple[Rule, ...] = (
          advice="look at the cable, the optics and the other end"),
     Rule(
         "nothing-arrives", "arriving", INTERFACE,
-        every(no(_down), no(_nobody_looks), lambda view: view.total("offered") == 0),
+        every(no(_DOWN), no(nobody_looks), lambda view: view.total("offered") == 0),
         "no frame has ever come: nothing is mirrored to this interface",
         knobs=(("capture.interfaces", "correct"), ("capture.promiscuous", "set to true")),
         advice="look at the mirror (SPAN session, tap, port) that should end here",
     ),
     Rule(
         "quiet", "arriving", INTERFACE,
-        every(no(_down), no(_nobody_looks), lambda view: view.total("offered") > 0 and view.now("offered") == 0),
+        every(no(_DOWN), no(nobody_looks), lambda view: view.total("offered") > 0 and view.now("offered") == 0),
         "frames came before, and none in these seconds",
         advice="if that is not usual here, look at the mirror", loses=False,
     ),
@@ -249,22 +173,47 @@ RULES: tuple[Rule, ...] = (
         knobs=(("capture.encapsulations", "add to"), ("capture.dissectors", "add to")),
     ),
     Rule(
-        "capture-absent", "capture", BEHIND, _absent,
+        "capture-absent", "capture", BEHIND, not_ready("capture_absent"),
         "no capture process is connected to the agent",
-        advice="the log says why it ended; it needs CAP_NET_RAW where an interface is configured",
+        advice="the log says why it ended",
     ),
     Rule(
-        "interface-missing", "capture", BEHIND, every(no(_absent), _not_looked_at),
+        "capture-not-permitted", "capture", BEHIND, not_ready("capture_not_permitted"),
+        "capture may not look at interfaces: it has no right to a packet socket",
+        advice="give it CAP_NET_RAW (AmbientCapabilities=CAP_NET_RAW in the unit), or start it as root",
+    ),
+    Rule(
+        "prefixes-unreadable", "capture", BEHIND, not_ready("prefixes_unreadable"),
+        "the prefix files cannot be used, so nobody is looked at; the log says which line of which file",
+        knobs=(("privacy.customers", "correct"), ("privacy.excluded", "correct"), ("privacy.objected", "correct")),
+    ),
+    Rule(
+        "not-applied", "capture", BEHIND, every(no(absent), not_applied),
+        "capture does not look yet by the newest configuration and prefixes",
+        advice="if it stays so, the log says why a new filter cannot take over",
+    ),
+    Rule(
+        "reload-refused", "capture", BEHIND, is_off("sets.reload_successful"),
+        "the last reload was refused, so that an older configuration is in force",
+        advice="`knockfirst check-config FILE` names what is wrong",
+    ),
+    Rule(
+        "prefixes-failing", "capture", BEHIND, measures("sets.prefix_files_failing", 1.0),
+        "prefix files cannot be used as they are now: those from before are in force; the log says what is wrong",
+        loses=False,
+    ),
+    Rule(
+        "interface-missing", "capture", BEHIND, every(no(absent), not_looked_at),
         "an interface of the configuration is not looked at",
         knobs=(("capture.interfaces", "correct"),), advice="the log says why",
     ),
     Rule(
-        "capture-restarts", "capture", BEHIND, every(_restarted, rises("connections.capture")),
+        "capture-restarts", "capture", BEHIND, every(restarted, rises("connections.capture")),
         "capture ended and was started anew in these seconds",
         advice="the log says why it ended",
     ),
     Rule(
-        "capture-restarted", "capture", BEHIND, every(_restarted, no(rises("connections.capture"))),
+        "capture-restarted", "capture", BEHIND, every(restarted, no(absent), no(rises("connections.capture"))),
         "capture was started more than once since the agent was", advice="the log says why it ended", loses=False,
     ),
     Rule(
@@ -273,7 +222,7 @@ RULES: tuple[Rule, ...] = (
         advice="roles of different versions run together: restart the daemon",
     ),
     Rule(
-        "core-full", "capture", BEHIND, _core_full,
+        "core-full", "capture", BEHIND, core_full,
         "the capture processes need all of their cores: more traffic will be lost",
         knobs=(("capture.workers", "raise"), ("capture.synack_sample", "raise"), ("capture.dissectors", "narrow")),
         loses=False,
@@ -299,7 +248,7 @@ RULES: tuple[Rule, ...] = (
         knobs=(("capture.max_bytes", "raise"),), loses=False,
     ),
     Rule(
-        "malformed", "dissected", BEHIND, _malformed,
+        "malformed", "dissected", BEHIND, malformed,
         "peers send what their protocol does not allow: another protocol on that port, or streams with holes",
         knobs=(("capture.dissectors", "narrow"), ("capture.ports", "narrow")),
     ),
@@ -316,7 +265,7 @@ RULES: tuple[Rule, ...] = (
         advice="see that the agent gets a CPU: it should not share one with capture",
     ),
     Rule(
-        "one-way", "told", BEHIND, _one_sided,
+        "one-way", "told", BEHIND, one_sided,
         "handshakes are seen only from clients: the mirror carries one direction",
         advice="mirror both directions of the port, or a second interface with the other",
     ),

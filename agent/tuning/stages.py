@@ -61,8 +61,9 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage("used", BOTH, (("frames_used", "frames looked into"),), of="frames_seen"),
     Stage(
-        "capture", BEHIND, (("parse_microseconds", "microseconds of work"), ("connections.capture", "starts"),
-                            ("rejected", "messages refused")),
+        "capture", BEHIND,
+        (("parse_microseconds", "of work"), ("connections.capture", "starts"), ("rejected", "messages refused")),
+        (("sets.number", "wanted"), ("sets.applied", "applied")),
     ),
     Stage(
         "streams", BEHIND,
@@ -91,6 +92,7 @@ STAGES: tuple[Stage, ...] = (
 
 _NAMED = frozenset(name for stage in STAGES for name, _ in stage.counts)
 _RATIOS = ("ring_fill",)
+PARSED = "parse_microseconds"
 _SWITCHES = {"up": ("up", "down"), "filter_suspect": ("suspect", "")}
 
 
@@ -119,10 +121,17 @@ def _gauge(name: str, what: str, view: View) -> str:
         return _SWITCHES[name][not value]
     if name in _RATIOS:
         return f"{value:.0%} {what}"
-    return f"{value:,.0f} {what}" if value or view.where == LINE and name == "kept" else ""
+    return f"{value:,.0f} {what}" if value or (view.where == LINE and name == "kept") else ""
+
+
+def busy(view: View) -> float:
+    """How much of a core capture needs for frames; more than 1 where several workers do."""
+    return view.rate(PARSED) / 1e6
 
 
 def _count(name: str, what: str, of: str, view: View) -> str:
+    if name == PARSED:
+        return f"{view.total(name) / 1e6:,.1f} s {what}, {busy(view):.0%} of a core"
     total, whole = view.total(name), view.total(of) if of else 0
     part = f" ({100 * total / whole:.3g} %)" if whole and total else ""
     rate = view.rate(name)
