@@ -34,7 +34,7 @@ class Daemon:
         self._world = world
         self._rights = rights
         self.where = where
-        self._sections = {
+        self._sections: dict[str, dict[str, Any]] = {
             "capture": {"interfaces": ["cust0"], "prefixes": list(CUSTOMERS), "mute_seconds": 0, "synack_sample": 1},
             "exporter": {"listen": f"127.0.0.1:{METRICS}"},
             "log": {"level": "info"},
@@ -73,6 +73,10 @@ class Daemon:
     def total(self, name: str, **labels: str) -> float:
         """The sum of a metric's values over all samples that have these labels."""
         return total(self.samples(), name, **labels)
+
+    def exchanges(self) -> float:
+        """How many servers are shown as Exchange."""
+        return exchanges(self.samples())
 
     def settled(self, seconds: float = 5.0) -> Samples:
         """The metrics once they have not moved for two messages of counters: what was sent is counted."""

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -139,6 +139,15 @@ class World:
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
         return int(head.split()[1]), body.decode()
+
+    def send(self, where: str, interface: str, frames: Iterable[bytes]) -> None:
+        """Put frames on an interface as they are, link header and all. Raises OSError."""
+        with self.inside(where):
+            line = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        with line:
+            line.bind((interface, 0))
+            for frame in frames:
+                line.send(frame)
 
     def wait_listening(self, where: str, host: str, port: int, process: subprocess.Popen[bytes]) -> None:
         """Return as soon as somebody listens there; fails with the log if the process ends before."""

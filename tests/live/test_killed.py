@@ -1,0 +1,116 @@
+"""kill -9 of any role at random under load: it is back within two seconds, the others go on, nothing is harmed.
+
+KNOCKFIRST_KILLS=100 makes the run as long as that many kills take.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.lab import servers
+from agent.schema import DATABASE
+from tests.live.daemon import Daemon, balanced, total
+from tests.live.world import METRICS, World, in_thread, wait
+
+KILLS = int(os.environ.get("KNOCKFIRST_KILLS", "10"))
+BACK = 2.0  # seconds
+ROLES = ("agent", "capture", "exporter")
+SERVERS = range(10, 90)
+
+
+@pytest.fixture(scope="module")
+def loaded(bare: World) -> Iterator[World]:
+    """A world in which customers' servers are visited without a pause, beside other traffic of the same interface."""
+    bare.ip("router", "link add copy0 type veth peer name copy1", "link set copy0 up", "link set copy1 up")
+    visits = [
+        [frame.data for frame in servers.exchange("2016", f"192.0.2.{n}", domain=f"site{n}.example").visited()]
+        for n in SERVERS
+    ]
+    over = threading.Event()
+
+    def load() -> None:
+        while not over.is_set():
+            for visit in visits:
+                with contextlib.suppress(OSError):
+                    bare.send("router", "copy0", visit)
+                if over.wait(0.01):
+                    return
+
+    thread = in_thread(load)
+    yield bare
+    over.set()
+    thread.join()
+
+
+def test_every_role_that_is_killed_is_back_within_two_seconds(loaded: World, tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    chance = random.Random(seed)
+    slowest = 0.0
+    with Daemon(loaded, capture={"interfaces": ["copy1"]}, agent={"state": str(tmp_path)}) as daemon:
+        daemon.wait_found(len(SERVERS), 10)
+        for number in range(KILLS):
+            role = ROLES[number % len(ROLES)] if number < len(ROLES) else chance.choice(ROLES)
+            time.sleep(chance.uniform(0.0, 1.5))
+            slowest = max(slowest, _killed(daemon, role, f"seed {seed}, kill {number} of {role}"))
+        assert daemon.process.poll() is None, daemon.log
+        # What was known is known: the store gave it to every new agent, or capture saw it again.
+        daemon.wait_found(len(SERVERS), 10)
+        assert balanced(daemon.settled(), "copy1")
+        assert "Traceback" not in daemon.log
+        names = [one for line in loaded.run("router", "ss", "-Hlnt").stdout.splitlines() for one in line.split()]
+        assert names.count(f"127.0.0.1:{METRICS}") == 1
+    print(f"slowest return: {slowest:.2f} s")
+    _whole(tmp_path)
+
+
+def test_roles_end_with_a_supervisor_that_is_killed_and_the_next_one_finds_its_place(
+    loaded: World, tmp_path: Path
+) -> None:
+    control = str(tmp_path / "control")
+    for _ in range(2):
+        with Daemon(loaded, capture={"interfaces": ["copy1"]}, agent={"control": control}) as daemon:
+            daemon.wait_found(1, 10)
+            orphans = daemon.children()
+            assert set(orphans) == set(ROLES)
+            daemon.process.kill()
+            for pid in orphans.values():
+                wait(lambda pid=pid: not Path(f"/proc/{pid}").exists(), BACK, lambda: daemon.log)  # type: ignore[misc]
+
+
+def _killed(daemon: Daemon, role: str, which: str) -> float:
+    """Kill a role; the seconds until it is there again and the metrics show what comes after its death."""
+    before = daemon.children()
+    began = time.time()
+    os.kill(before[role], signal.SIGKILL)
+
+    def back() -> bool:
+        now = daemon.children()
+        if set(now) != set(ROLES) or now[role] == before[role]:
+            return False
+        with contextlib.suppress(OSError):
+            samples = daemon.samples()
+            return (
+                total(samples, "knockfirst_ready") == 1
+                and total(samples, "knockfirst_last_progress_timestamp_seconds") > began
+                and total(samples, "knockfirst_capture_interface_up", interface="copy1") == 1
+            )
+        return False
+
+    return wait(back, BACK, lambda: f"{which}: not back, {daemon.children()}: {daemon.log}")
+
+
+def _whole(directory: Path) -> None:
+    """The store is whole, and holds something."""
+    with contextlib.closing(sqlite3.connect(directory / DATABASE)) as store:
+        assert store.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert store.execute("SELECT count(*) FROM sqlite_master").fetchone() > (0,)

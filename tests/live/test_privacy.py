@@ -1,0 +1,156 @@
+"""Whose handshakes reach the process, live: prefix files that change, the tier `headers`, and what never comes out."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.lab import servers, sessions
+from agent.lab.traffic import WINDOWS, Conversation, frames
+from tests.live import peers
+from tests.live.daemon import Daemon, balanced, exchanges, prefix_file, total
+from tests.live.world import World, wait
+
+IN_FORCE = 1.0  # seconds from a changed prefix file to frames that are judged by it
+CANARY = "Zebra-Quagga-4711"
+
+
+@pytest.fixture(scope="module")
+def copies(bare: World) -> World:
+    """A pair of interfaces for crafted frames: what leaves by copy0 comes in at copy1."""
+    bare.ip("router", "link add copy0 type veth peer name copy1", "link set copy0 up", "link set copy1 up")
+    return bare
+
+
+def visit(world: World, number: int, client: int = 9) -> None:
+    """A client's connection to one customer's Exchange; another client makes it other frames."""
+    server = servers.exchange("2019", f"192.0.2.{number}", domain=f"site{number}.example")
+    world.send("router", "copy0", (frame.data for frame in server.visited(client=f"203.0.113.{client}")))
+
+
+def greetings(daemon: Daemon) -> float:
+    return daemon.total("knockfirst_observations_total", kind="smtp.greeting")
+
+
+def test_a_changed_prefix_file_is_in_force_within_a_second_both_ways_and_nothing_is_lost(copies: World) -> None:
+    consented = copies.directory / "consented"
+    objected = copies.directory / "objected"
+    privacy = {
+        "handshakes": "consented",
+        "consented": prefix_file(consented, "192.0.2.40/32"),
+        "objected": prefix_file(objected),
+    }
+    with Daemon(copies, capture={"interfaces": ["copy1"]}, privacy=privacy) as daemon:
+        visit(copies, 41)
+        visit(copies, 40)
+        daemon.wait_found()
+        assert greetings(daemon) == 1, "41 has not consented"
+
+        prefix_file(consented, "192.0.2.40/31", "192.0.2.44/32")
+        took = _until(lambda n: visit(copies, 41, n), lambda: greetings(daemon) == 2, daemon)
+        assert took <= IN_FORCE, "a grant"
+
+        prefix_file(objected, "192.0.2.44/32")
+        time.sleep(IN_FORCE)
+        visit(copies, 44)
+        visit(copies, 40)
+        samples = daemon.settled()
+        assert total(samples, "knockfirst_observations_total", kind="smtp.greeting") == 2, "44 has objected"
+        assert total(samples, "knockfirst_capture_filter_takeovers_total", interface="copy1") >= 2
+        assert total(samples, "knockfirst_capture_frames_dropped_total", interface="copy1", reason="ring") == 0
+        assert balanced(samples, "copy1")
+
+
+def test_nothing_is_lost_or_counted_twice_while_filters_take_over(copies: World) -> None:
+    """Servers are visited one after the other while the sets change at once again and again; each is seen once."""
+    consented = copies.directory / "often"
+    privacy = {"handshakes": "consented", "consented": prefix_file(consented, "192.0.2.0/24")}
+    seen = range(50, 110)
+    with Daemon(copies, capture={"interfaces": ["copy1"]}, privacy=privacy) as daemon:
+        for number in seen:
+            if number % 10 == 0:
+                prefix_file(consented, "192.0.2.0/24", f"198.51.100.{number}/32")
+                daemon.process.send_signal(signal.SIGHUP)
+            visit(copies, number)
+            time.sleep(0.05)
+        samples = daemon.settled()
+    assert total(samples, "knockfirst_capture_filter_takeovers_total", interface="copy1") >= 2
+    assert total(samples, "knockfirst_observations_total", kind="smtp.greeting") == len(seen)
+    assert exchanges(samples) == len(seen)
+    assert balanced(samples, "copy1")
+
+
+@pytest.mark.parametrize("way", ["off", "headers by consent"])
+def test_the_tier_headers_gives_no_payload_and_no_observation_of_one(world: World, way: str) -> None:
+    privacy = {"handshakes": "off"} if way == "off" else {"handshakes": "consented"}
+    with Daemon(world, privacy=privacy) as daemon:
+        for six in (False, True):
+            peers.visit_exchange(world, six)
+            peers.visit_negatives(world, six)
+        samples = daemon.settled()
+    kinds = {
+        dict(labels)["kind"] for (name, labels), value in samples.items()
+        if name == "knockfirst_observations_total" and value
+    }  # fmt: skip
+    assert kinds == {"tcp.synack"}
+    assert exchanges(samples, verdict="confirmed") == exchanges(samples, verdict="probable") == 0
+    assert total(samples, "knockfirst_capture_frames_used_total", interface="cust0") > 0
+
+
+def test_a_canary_in_a_greeting_comes_out_nowhere(copies: World) -> None:
+    """With handshakes off no byte of a payload is anywhere: in no metric, log, store, nor in a process or its ring."""
+    there = "192.0.2.120"
+    said = sessions.smtp(f"mx.{CANARY}.example Microsoft ESMTP MAIL Service ready", CANARY, ("SIZE", "XRDST"))
+    seen = frames(Conversation("203.0.113.9", there, 25, said, WINDOWS))
+    state = copies.directory / "state"
+    state.mkdir()
+    with Daemon(
+        copies, capture={"interfaces": ["copy1"]}, privacy={"handshakes": "off"}, agent={"state": str(state)},
+        log={"level": "debug"},
+    ) as daemon:  # fmt: skip
+        copies.send("router", "copy0", (frame.data for frame in seen))
+        wait(lambda: daemon.total("knockfirst_observations_total", kind="tcp.synack") > 0, 5, lambda: daemon.log)
+        _, metrics = copies.fetched("/metrics")
+        pids = daemon.children()
+        assert set(pids) == {"agent", "capture", "exporter"}
+        for role, pid in pids.items():
+            assert CANARY.encode() not in _memory(pid), role
+    canary = CANARY.encode()
+    assert canary not in metrics.encode() and CANARY not in daemon.log
+    assert not any(canary in path.read_bytes() for path in state.rglob("*") if path.is_file())
+    # The same frames do come out where they may: the canary was on the line.
+    with Daemon(copies, capture={"interfaces": ["copy1"]}) as daemon:
+        copies.send("router", "copy0", (frame.data for frame in seen))
+        wait(lambda: greetings(daemon) > 0, 5, lambda: daemon.log)
+        assert all(canary in _memory(daemon.children()[role]) for role in ("agent", "capture"))
+
+
+def _until(again, true, daemon: Daemon) -> float:  # type: ignore[no-untyped-def]
+    """Seconds until it is true, while something is done again and again, each time by another client."""
+    numbers = iter(range(10, 250))
+
+    def once() -> bool:
+        again(next(numbers))
+        return bool(true())
+
+    return wait(once, 5, lambda: daemon.log)
+
+
+def _memory(pid: int) -> bytes:
+    """Every writable private byte of a process."""
+    found = []
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, *_ = line.split()
+            if not rights.startswith("rw") or "[v" in line:
+                continue
+            first, last = (int(end, 16) for end in span.split("-"))
+            try:
+                memory.seek(first)
+                found.append(memory.read(last - first))
+            except (OSError, ValueError, OverflowError):
+                continue
+    return b"".join(found)
