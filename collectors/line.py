@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from agent.errors import Malformed
 from collectors.dissectors import dns, tcp
 from collectors.flows import Flows
+from collectors.glance import Glance
 from collectors.packets import admit
-from collectors.packets.decode import TCP, Packet, decode, tcp_header
+from collectors.packets.decode import ETHERNET, TCP, Packet, decode, tcp_header
 from collectors.packets.reassembly import Bounds
 from collectors.packets.source import open_source
-from collectors.packets.wanted import HANDSHAKES, HEADERS, Wanted
+from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, Wanted
 from collectors.telling import CLIENT, ENOUGH, Telling, packed
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Line:
         self.losses: list[str] = []
         self._telling = Telling()
         self._flows = Flows(self._telling, bounds)
+        self._glance = Glance(self._telling, self._flows.reassembly).enough
         self._counts = {"frames_seen": 0, "frames_used": 0}
         self._malformed = {"dns": 0}
         self._now = 0.0
@@ -51,6 +53,7 @@ class Line:
         """Look for this from the next frame on; streams of who is no longer looked at are let go unread."""
         self.wanted = wanted
         self._rules = admit.Rules(wanted.dissectors, wanted.ports)
+        self._encapsulations = wanted.encapsulations
         self._tiers.clear()
         self._flows.keep(lambda server: bool(wanted.tiers.of(server[:-2]) & HANDSHAKES))
 
@@ -142,7 +145,10 @@ class Line:
     def frame(self, time: float, link: int, wire: int, data: bytes) -> str | None:
         """Look at one frame. The reason why it was not used, or None."""
         self._now = time
-        packet = decode(data, link, wire)
+        if link == ETHERNET and self._glance(time, data):
+            self._flows.counts["streams_of_the_sated"] += 1
+            return None
+        packet = decode(data, link, wire, self._encapsulations)
         if isinstance(packet, str):
             return packet
         return self._tcp(time, packet, data) if packet[0] == TCP else self._udp(time, packet, data)
@@ -152,6 +158,9 @@ class Line:
         message = data[at + 8 :]
         if data[at : at + 2] != b"\0\x35" or not admit.dns_wanted(message):
             return "not_wanted"
+        address = packet[1][: len(packet[1]) >> 1]
+        if not self._judge(address) & ANSWERS:
+            return self._outside(address)
         try:
             answers = dns.answers(message)
         except Malformed:

@@ -30,7 +30,7 @@ class Telling:
         self.number: int | None = None
         self.counts = {"observations": 0, "repeats": 0}
         self._told: dict[tuple[bytes, str, str], float] = {}
-        self._quiet: dict[bytes, tuple[int, float]] = {}
+        self.quiet: dict[bytes, tuple[int, float]] = {}
         self._passed: dict[bytes, int] = {}
         self._muted: dict[bytes, float] = {}
         self._out: list[Observation] = []
@@ -60,11 +60,11 @@ class Telling:
         self._told.pop((server, observation.kind, timeless(observation.kind, observation.value)), None)
         self.counts["observations"] -= 1
         for side in _SIDES:
-            self._quiet.pop(server + side, None)
+            self.quiet.pop(server + side, None)
 
     def sated(self, who: bytes, time: float) -> bool:
         """Whether enough was heard of this side of a server for the hour."""
-        quiet = self._quiet.get(who)
+        quiet = self.quiet.get(who)
         return quiet is not None and quiet[0] >= ENOUGH and time - quiet[1] < HOUR
 
     def pass_over(self, server: bytes, time: float) -> None:
@@ -83,15 +83,15 @@ class Telling:
 
     def judge(self, who: bytes, time: float, *, news: bool, weight: int = 1) -> None:
         """A stream of this side has ended, and has told something new or not."""
-        quiet = self._quiet.get(who)
+        quiet = self.quiet.get(who)
         if news:
             if quiet:
-                del self._quiet[who]
+                del self.quiet[who]
             return
-        if quiet is None and len(self._quiet) >= MAX_QUIET:
-            del self._quiet[next(iter(self._quiet))]
+        if quiet is None and len(self.quiet) >= MAX_QUIET:
+            del self.quiet[next(iter(self.quiet))]
         times = quiet[0] if quiet and quiet[0] < ENOUGH else 0
-        self._quiet[who] = (times + weight, time)
+        self.quiet[who] = (times + weight, time)
 
 
 @lru_cache(maxsize=4096)

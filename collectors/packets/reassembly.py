@@ -68,7 +68,7 @@ class Reassembly:
     """The table of streams. A key is the addresses and ports of a segment as they stand in its headers."""
 
     def __init__(self, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a tuple
-        self._streams: dict[bytes, Stream] = {}
+        self.streams: dict[bytes, Stream] = {}
         self._anchors: dict[bytes, int] = {}
         self._max, self._age, self._bytes = bounds
         self.counts = {
@@ -79,14 +79,14 @@ class Reassembly:
         self._left: list[Stream] = []
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self.streams)
 
     def anchor(self, key: bytes, sequence: int) -> None:
         """The server's side of a flow will begin after this sequence number (that of its SYN-ACK).
 
         A stream that is far from there belongs to an earlier connection between the same ports, and is let go.
         """
-        stream = self._streams.get(key)
+        stream = self.streams.get(key)
         if stream and stream.next - sequence - 1 & _MASK > self._bytes:
             self._evict("streams_with_gap", key)
         if len(self._anchors) >= self._max:
@@ -94,7 +94,7 @@ class Reassembly:
         self._anchors[key] = sequence + 1 & _MASK
 
     def known(self, key: bytes) -> Stream | None:
-        return self._streams.get(key)
+        return self.streams.get(key)
 
     def start(self, key: bytes, sequence: int) -> int:
         """Where a stream begins of which this segment is the first that was seen: there, or where the SYN-ACK said."""
@@ -102,9 +102,9 @@ class Reassembly:
 
     def open(self, key: bytes, start: int, now: float, server: bytes, side: bytes = b"") -> Stream:
         """A new stream that begins with the sequence number ``start``."""
-        if len(self._streams) >= self._max:
+        if len(self.streams) >= self._max:
             self._evict("streams_evicted_full")
-        stream = self._streams[key] = Stream(start, now, server, side)
+        stream = self.streams[key] = Stream(start, now, server, side)
         self.counts["streams"] += 1
         return stream
 
@@ -217,31 +217,31 @@ class Reassembly:
         stream.done = True
 
     def _evict(self, why: str, key: bytes = b"") -> None:
-        leaver = self._streams.pop(key or next(iter(self._streams)))
+        leaver = self.streams.pop(key or next(iter(self.streams)))
         if not leaver.done:
             self.counts[why] += 1
             self._left.append(leaver)
 
     def leavers(self, now: float) -> list[Stream]:
         """The unfinished streams that had to go, for lack of room or for age, since this was last asked."""
-        while self._streams and now - next(iter(self._streams.values())).since >= self._age:
+        while self.streams and now - next(iter(self.streams.values())).since >= self._age:
             self._evict("streams_evicted_age")
         left, self._left = self._left, []
         return left
 
     def keep(self, wanted: Callable[[bytes], bool]) -> None:
         """Forget every stream whose server is not wanted, and what was held of it."""
-        for key, stream in list(self._streams.items()):
+        for key, stream in list(self.streams.items()):
             if not wanted(stream.server):
                 stream.held.clear()
                 self._close(stream)
-                del self._streams[key]
+                del self.streams[key]
         self._left = [stream for stream in self._left if wanted(stream.server)]
 
     def drain(self) -> list[Stream]:
         """Empty the table: every stream that had not said all."""
-        left = self._left + [s for s in self._streams.values() if not s.done]
-        self._streams.clear()
+        left = self._left + [s for s in self.streams.values() if not s.done]
+        self.streams.clear()
         self._anchors.clear()
         self._left = []
         return left
