@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import keeping as module
+from agent.errors import ConfigError
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
 from agent.inventory import Inventory
-from agent.keeping import DAY, HOUR, LEAST_GAP, RETRY, Keeping, stored
+from agent.keeping import DAY, HOUR, LEAST_GAP, RETRY, Keeping, prove, stored
 from agent.model import Assessment, Endpoint, Observation
 from agent.sections import Agent
 from agent.store import Store
@@ -286,3 +287,17 @@ def test_memory_and_store_never_disagree_for_long(
             assert len(house.facts()) <= observations
             assert len(house.inventory) <= servers
         house.keeping.end()
+
+
+def test_a_store_is_proved_before_it_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(tmp_path / "a")
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "a"))
+    prove(Agent(state=str(tmp_path / "a")), Agent())  # It is the same, which its agent has open.
+    prove(Agent(state=str(tmp_path / "b")), Agent())
+    with pytest.raises(ConfigError, match="another agent has this store open"):
+        prove(Agent(), Agent(state=str(tmp_path / "b")))
+    monkeypatch.delenv("STATE_DIRECTORY")
+    prove(Agent(), Agent(state=str(tmp_path / "b")))
+    house.keeping.end()
