@@ -13,7 +13,7 @@ COMMANDS = {
     "assess": ("agent.exchange.assess_command:main", "say what is known of one Exchange build"),
     "fingerprints": ("agent.exchange.book_commands:main", "list, show, match and test the fingerprint book"),
     "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
-    "run": ("agent.supervisor:main", "run the daemon"),
+    "run": ("agent.run:main", "run the daemon"),
     "selftest": ("agent.lab.selftest:main", "send synthetic handshakes through the live line and show each stage"),
     "capture": ("collectors.capture_command:main", "look at interfaces without an agent, and print what is observed"),
     "doctor": ("agent.tuning.doctor:main", "say at which stage the running daemon loses, and what helps"),

@@ -7,11 +7,20 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from agent import ipc
+from agent.ipc import Type
 
 LEAST_WAIT = 0.2  # seconds before the first restart in a row; each following one waits twice as long
 MOST_WAIT = 30.0
-_ALIVE = 10.0  # a role that lived this many seconds did start; the next restart is a first one again
+
+# What a role ends with (sysexits.h), where it is not at fault.
+GONE = 75  # EX_TEMPFAIL: its agent has gone
+NOT_PERMITTED = 77  # EX_NOPERM: it lacks a right, and will the next time
+
+_UP = 1.0  # a role that lived this many seconds did come up: whoever killed it then, it was not its own fault
+_ALIVE = 10.0  # a role that lived this many seconds was well; its next failure is a first one again
 _GRACE = 5.0  # seconds between asking a role to end and making it
 
 
@@ -30,19 +39,58 @@ class Child:
         self.role = role
         self.process: subprocess.Popen[bytes] | None = None
         self.lifeline: socket.socket | None = None
+        self.reader = ipc.Reader(frozenset())
         self.started = 0.0
         self.failures = 0
         self.due = 0.0
+        self.retiring: float | None = None
+        self.not_permitted = False
 
-    def ended(self, now: float) -> int | None:
-        """The exit code once after the process has ended, and when it is to be started again; otherwise None."""
+    def ended(self, now: float, *, orphaned: bool = False) -> int | None:
+        """The exit code once after the process has ended, and when it is to be started again; otherwise None.
+
+        ``orphaned``: the agent that it was connected to is not there any more.
+        """
         code = self.process.poll() if self.process else None
         if code is None:
             return None
         self.process = None
-        self.failures = 1 if now - self.started >= _ALIVE else self.failures + 1
-        self.due = now + min(MOST_WAIT, LEAST_WAIT * 2 ** (self.failures - 1))
+        lived = now - self.started
+        self.not_permitted = code == NOT_PERMITTED
+        self.due = now + self._wait(code, lived, orphaned=orphaned)
+        self.retiring = None
         return code
+
+    def _wait(self, code: int, lived: float, *, orphaned: bool) -> float:
+        if self.retiring is not None or (code == GONE and orphaned):
+            return 0.0
+        if code == NOT_PERMITTED:
+            return MOST_WAIT
+        if code < 0 and lived >= _UP:
+            self.failures = 0
+            return LEAST_WAIT
+        self.failures = 1 if lived >= _ALIVE else self.failures + 1
+        return float(min(MOST_WAIT, LEAST_WAIT * 2 ** (self.failures - 1)))
+
+    def retire(self, now: float) -> None:
+        """End the process from ``now`` on, that it be started again; called until it has ended."""
+        if self.process is None:
+            self.retiring = None  # It has ended by itself meanwhile.
+        if self.process is None or self.retiring is None or now < self.retiring:
+            return
+        if now >= self.retiring + _GRACE:
+            self.process.kill()
+        else:
+            self.process.terminate()
+
+    def tell(self, kind: Type, body: dict[str, Any]) -> None:
+        """Tell the agent. One that died at once, or does not listen, is killed: the next is told from the start."""
+        if self.lifeline is None or self.process is None:
+            return
+        try:
+            ipc.Link(self.lifeline, frozenset()).send(kind, body)
+        except OSError:
+            self.process.kill()
 
 
 def spawn(module: str, handed: dict[str, socket.socket]) -> subprocess.Popen[bytes]:

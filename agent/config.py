@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import tomllib
 from difflib import get_close_matches
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from agent.errors import ConfigError
-from agent.sections import Config
+from agent.sections import Config, Needs
 
-__all__ = ("MAX_FILE", "Config", "check", "dump", "load", "parse")
+__all__ = ("MAX_FILE", "Config", "changes", "check", "dump", "fingerprint", "load", "parse")
 
 MAX_FILE = 1 << 20  # a configuration of a mebibyte is another file, given by mistake
 
@@ -59,6 +60,22 @@ def check(written: dict[str, Any], path: str, here: str = "") -> Config:
     except ValidationError as error:
         faults = [f"{path}: {_fault(fault)}" for fault in error.errors(include_url=False)]
         raise ConfigError("\n".join(faults)) from None
+
+
+def changes(before: Config, after: Config) -> dict[str, Needs]:
+    """Every key that differs, as ``section.key``, and what its change needs."""
+    changed: dict[str, Needs] = {}
+    for name in Config.model_fields:
+        old, new = getattr(before, name), getattr(after, name)
+        for key, field in type(old).model_fields.items():
+            if getattr(old, key) != getattr(new, key):
+                changed[f"{name}.{key}"] = field.json_schema_extra["needs"]
+    return changed
+
+
+def fingerprint(config: Config) -> str:
+    """What tells one configuration in effect from another: the first 16 digits of a SHA-256 over all its keys."""
+    return sha256(json.dumps(config.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _placed(message: str, content: bytes) -> str:

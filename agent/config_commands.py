@@ -6,6 +6,7 @@ import sys
 
 from agent.config import dump, load
 from agent.errors import InputError
+from agent.prefixes import usable
 from agent.sections import Config
 
 _USAGE = "usage: knockfirst {command} [--config] FILE\n\n{what}\n"
@@ -17,7 +18,7 @@ def check_main(words: list[str]) -> int:
         words, "check-config", "Checks a configuration file; exit 78 and every fault if it cannot be used."
     )
     if path is not None:
-        load(path)
+        usable(load(path), path)
         print(f"{path}: can be used")
     return 0
 

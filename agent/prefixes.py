@@ -65,6 +65,16 @@ def sets(config: Config) -> Sets:
     return Sets(**made)
 
 
+def usable(config: Config, where: str) -> None:
+    """Raise ConfigError where the configuration would look at strangers, or a prefix file of it cannot be used."""
+    if config.capture.interfaces and not (config.capture.prefixes or config.privacy.customers):
+        raise ConfigError(
+            f"{where}: capture.prefixes: empty, and privacy.customers too: on interfaces, customers alone are "
+            "looked at; name their prefixes, or 0.0.0.0/0 and ::/0 for everybody"
+        )
+    sets(config)
+
+
 def read(path: str, key: str) -> tuple[Ranges, Signature]:
     """The set in one file, and the state of the file it was read from. Raises ConfigError: key, file, line, remedy."""
     try:

@@ -140,7 +140,7 @@ class Capture(Section):
     block_ms: int = _key(
         50, "capture", "milliseconds after which the kernel hands over a block that is not full", ge=1, le=10_000
     )
-    workers: int = _key(1, "capture", "capture processes, among which the kernel shares out the flows", ge=1, le=64)
+    workers: int = _key(1, "agent", "capture processes, among which the kernel shares out the flows", ge=1, le=64)
     cpus: Annotated[tuple[Cpu, ...], AfterValidator(_distinct)] = _key(
         (), "capture", "CPUs for the capture processes; empty: any", max_length=1024
     )

@@ -11,20 +11,32 @@ from agent.errors import ConfigError
 from agent.sections import address
 
 
-def listen(text: str) -> socket.socket:
-    """A listening TCP socket at ``address:port``. Raises ConfigError that says why not."""
+def listen(text: str, replaced: socket.socket | None = None) -> socket.socket:
+    """A listening TCP socket at ``address:port``. Raises ConfigError that says why not.
+
+    ``replaced``: ours that it is to take the place of, and whose port it may share meanwhile.
+    """
     host, port = address(text)
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _share(made, replaced, shared=True)
         made.bind((host, port))
         made.listen(64)
     except OSError as error:
+        _share(made, replaced, shared=False)
         made.close()
         raise ConfigError(
             f"exporter.listen: {text}: {error.strerror}; name an address of this host and a free port"
         ) from None
+    _share(made, replaced, shared=False)
     return made
+
+
+def _share(made: socket.socket, replaced: socket.socket | None, *, shared: bool) -> None:
+    """Let two sockets of ours have the same port, for as long as it takes to open the second."""
+    for one in (made, replaced) if replaced else ():
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
 
 
 def door(path: str) -> socket.socket:

@@ -3,39 +3,46 @@
 The supervisor opens every socket and the roles none: it listens for the exporter, listens at the agent's doors, and
 connects each role to its door before the role starts. Listeners stay open here, so that a restarted agent finds its
 doors where they were; the roles that were connected to the old one end by themselves and are started anew.
+
+It also reads the configuration anew when it is asked to: all of it is checked, and every socket that it needs is open,
+before anything that runs is told of it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import shutil
-import signal
+import select
 import socket
-import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from agent import ipc
-from agent.child import MOST_WAIT, Child, Role, end, spawn
-from agent.config import Config, load
-from agent.errors import InputError
+from agent.child import MOST_WAIT, NOT_PERMITTED, Child, Role, end, spawn
+from agent.config import changes, fingerprint
+from agent.errors import ConfigError
 from agent.ipc import Type
+from agent.keeping import prove
 from agent.logfmt import begin
+from agent.messages import Loaded
+from agent.runtime import Runtime
 from agent.sockets import door, listen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
+
+    from agent.sections import Config, Needs
 
 INTERRUPTED = 130  # what shells say of SIGINT: a `--once` that has not read everything is no success
 FAILED = 70  # EX_SOFTWARE of sysexits.h: a role of ours cannot be kept alive
 
-_PATIENCE = 8  # restarts in a row after which the supervisor gives up, so that what supervises it learns of it
+PATIENCE = 8  # failures in a row after which the supervisor gives up, so that what supervises it learns of it
 _LOOK = 0.1  # seconds between two looks at the children
+_SETTLED = 2.0  # a role that lived this many seconds did not lack the right that it ended for before
+_COURTESY = 0.3  # seconds until a reload restarts a role: who asked for it may be one, and gets its answer first
+_CHUNK = 65_536
 
 _ANSWERS = frozenset({Type.STATUS, Type.ASSESSMENT, Type.END})
 
@@ -46,6 +53,7 @@ ROLES = (
     Role("exporter", "exporters.service", "exporter"),
     Role("capture", "collectors.service", "capture"),
 )
+_AGENT, _EXPORTER, _CAPTURE = ROLES
 _DOORS = ("capture", "exporter", "control")
 
 
@@ -53,19 +61,24 @@ class Daemon:
     """The roles at work. ``with Daemon(config) as daemon:`` starts them, and ends them on the way out.
 
     ``patience``: failures in a row of one role before ``failed`` is set; 1 for a run that is to end by itself.
+    ``reread``: gives the configuration as it is now, checked; raises ConfigError.
     """
 
-    def __init__(self, config: Config, patience: int = _PATIENCE) -> None:
+    def __init__(self, config: Config, patience: int = PATIENCE, reread: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._reread = reread or (lambda: self._config)
+        self._loaded = Loaded(time=time.time(), sha256=fingerprint(config))
+        self._reload_asked = False
         self._patience = patience
         self._log = logging.getLogger("supervisor")
-        self._children = [Child(role) for role in ROLES]
+        self._children = [Child(_AGENT), Child(_EXPORTER), *(Child(_CAPTURE) for _ in range(config.capture.workers))]
         self._listeners: dict[str, socket.socket] = {}
-        self._directory: Path | None = None
+        self._runtime = Runtime()
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._stop = threading.Event()
         self._given_up = False
         self.failed = threading.Event()
+        self.exit_code = FAILED
 
     def __enter__(self) -> Self:
         try:
@@ -87,13 +100,13 @@ class Daemon:
     @property
     def control_path(self) -> str:
         """Path of the control socket."""
-        return self._config.agent.control or str(self._runtime() / "control")
+        return self._path("control")
 
     def start(self) -> None:
         """Open the sockets and start every role. Raises ConfigError where an address or path cannot be had."""
         self._listeners["listen"] = listen(self._config.exporter.listen)
         for name in _DOORS:
-            self._listeners[name] = door(self.control_path if name == "control" else str(self._runtime() / name))
+            self._listeners[name] = door(self._path(name))
         for child in self._children:
             self._begin(child)
         self._watcher.start()
@@ -110,9 +123,7 @@ class Daemon:
             if name == "control":
                 Path(self.control_path).unlink(missing_ok=True)
         self._listeners.clear()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
+        self._runtime.remove()
 
     def status(self, timeout: float = 10.0) -> dict[str, Any]:
         """The agent's own account: ready, not_ready, finished, unreadable, servers. Raises OSError while it is away."""
@@ -142,6 +153,10 @@ class Daemon:
         """End every wait. Only a flag, because it is called from a signal's catcher, where no lock may be taken."""
         self._given_up = True
 
+    def reload(self) -> None:
+        """Read the configuration anew, soon. Only a flag, as in ``give_up``."""
+        self._reload_asked = True
+
     def _at_work(self) -> bool:
         return not (self._given_up or self._stop.is_set() or self.failed.is_set())
 
@@ -168,34 +183,54 @@ class Daemon:
         finally:
             link.close()
 
-    def _runtime(self) -> Path:
-        """A directory that only we may enter (mkdtemp makes it so), for the doors."""
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="knockfirst-", dir=os.environ.get("RUNTIME_DIRECTORY")))
-        return self._directory
+    def _path(self, name: str) -> str:
+        return (self._config.agent.control if name == "control" else "") or self._runtime.path(name)
 
     def _watch(self) -> None:
         while not self._stop.wait(_LOOK):
-            now = time.monotonic()
-            for child in self._children:
-                code = child.ended(now)
-                if code is not None:
-                    self._lost(child, code)
-                elif child.process is None and now >= child.due and not self.failed.is_set():
-                    self._begin(child)
+            try:
+                self._look(time.monotonic())
+            except Exception:
+                # Without this thread nothing would be restarted any more, and nobody would know.
+                self._log.exception("the supervisor failed")
+                self.failed.set()
+                return
+
+    def _look(self, now: float) -> None:
+        for child in list(self._children):
+            child.retire(now)
+            code = child.ended(now, orphaned=self._orphaned(child))
+            if code is not None:
+                self._lost(child, code)
+            elif child.process is None and now >= child.due and not self.failed.is_set():
+                self._begin(child)
+        self._tell_permission(now)
+        if self._reload_asked or self._is_asked():
+            self._reload_asked = False
+            self._reload()
+
+    def _orphaned(self, child: Child) -> bool:
+        """Whether the agent that this role was connected to has gone."""
+        agent = self._children[0]
+        return child is not agent and (agent.process is None or agent.started > child.started)
 
     def _lost(self, child: Child, code: int) -> None:
-        self._log.warning(
-            "role ended", extra={"name_of_role": child.role.name, "exit": code, "in_a_row": child.failures}
-        )
-        if child.failures >= self._patience:
-            self._log.error("role cannot be kept alive", extra={"name_of_role": child.role.name})
+        name = child.role.name
+        self._log.warning("role ended", extra={"name_of_role": name, "exit": code, "in_a_row": child.failures})
+        if code == NOT_PERMITTED:
+            self._log.error("role lacks a right", extra={"name_of_role": name, "tried_again_in": MOST_WAIT})
+        if code == ConfigError.exit_code:
+            # What the operator has to mend is as wrong the next time; the role's own line says what it is.
+            self.exit_code = code
+            self.failed.set()
+        elif child.failures >= self._patience:
+            self._log.error("role cannot be kept alive", extra={"name_of_role": name})
             self.failed.set()
 
     def _begin(self, child: Child) -> None:
         child.started = time.monotonic()
         try:
-            self._start_agent(child) if child.role.name == "agent" else self._start_role(child)
+            self._start_agent(child) if child.role is _AGENT else self._start_role(child)
         except OSError as error:
             child.failures += 1
             child.due = child.started + MOST_WAIT
@@ -209,73 +244,96 @@ class Daemon:
         if child.lifeline is not None:
             child.lifeline.close()
         child.lifeline = ours
+        child.reader = ipc.Reader(frozenset({Type.RELOAD}))
         ours.settimeout(MOST_WAIT)
-        try:
-            ipc.Link(ours, frozenset()).send(Type.CONFIGURATION, self._config.model_dump(mode="json"))
-        except OSError:
-            # It died at once or does not listen; either way the watcher finds it dead and starts another.
-            child.process.kill()
+        self._tell_configuration()
 
     def _start_role(self, child: Child) -> None:
-        link = ipc.connect(str(self._runtime() / child.role.door), frozenset())
+        link = ipc.connect(self._runtime.path(child.role.door), frozenset())
         link.connection.settimeout(None)
         handed = {"agent": link.connection}
-        if child.role.name == "exporter":
+        if child.role is _EXPORTER:
             handed["listen"] = self._listeners["listen"]
         try:
             child.process = spawn(child.role.module, handed)
         finally:
             link.close()
 
+    def _tell_configuration(self) -> None:
+        body = {"config": self._config.model_dump(mode="json"), "loaded": self._loaded.model_dump()}
+        self._children[0].tell(Type.CONFIGURATION, body)
 
-def main(words: list[str]) -> int:
-    """``run [--config FILE] [--once] [FILE...]``. 0, 2, 70, 78 or 130: docs/operating.md."""
-    import argparse
+    def _tell_permission(self, now: float) -> None:
+        """Tell the agent when capture lacks the right to look, and when it no longer does."""
+        for child in self._children:
+            if child.process is not None and now - child.started >= _SETTLED:
+                child.not_permitted = False
+        missing = any(child.not_permitted for child in self._children)
+        if missing != self._loaded.not_permitted:
+            self._loaded = self._loaded.model_copy(update={"not_permitted": missing})
+            self._tell_configuration()
 
-    parser = argparse.ArgumentParser(prog="knockfirst run", description="Run the daemon: look, and serve metrics.")
-    parser.add_argument("--config", metavar="FILE", help="configuration file (TOML); without it, the defaults")
-    parser.add_argument("--once", action="store_true", help="end when every file has been read, instead of serving on")
-    parser.add_argument("files", nargs="*", metavar="FILE", help="capture files, instead of those of the configuration")
-    wanted = parser.parse_args(words)
-    config = configured(wanted.config, wanted.files)
-    begin("supervisor", config.log.level, config.log.format)
-    return run(config, once=wanted.once)
+    def _is_asked(self) -> bool:
+        """Whether the agent passes on that somebody wants a reload."""
+        agent = self._children[0]
+        if agent.process is None or agent.lifeline is None or not select.select([agent.lifeline], [], [], 0)[0]:
+            return False
+        try:
+            return bool(list(agent.reader.feed(agent.lifeline.recv(_CHUNK))))
+        except (OSError, ipc.Unexpected):
+            agent.process.kill()
+            return False
 
+    def _reload(self) -> None:
+        try:
+            config = self._reread()
+            changed = changes(self._config, config)
+            prove(config.agent, self._config.agent)
+            self._replace_sockets(config, changed)
+        except ConfigError as error:
+            self._loaded = self._loaded.model_copy(update={"successful": False})
+            self._log.error("configuration not reloaded", extra={"error": str(error)})
+            self._tell_configuration()
+            self._children[0].tell(Type.RELOADED, {"error": str(error)[: _CHUNK // 4], "restarted": []})
+            return
+        needs = set(changed.values()) - {"nothing"}
+        restarted = [role for role in ROLES if role.name in needs or "agent" in needs]
+        if config.log != self._config.log:
+            begin("supervisor", config.log.level, config.log.format)
+        self._config = config
+        self._loaded = Loaded(time=time.time(), sha256=fingerprint(config), not_permitted=self._loaded.not_permitted)
+        if _AGENT not in restarted:
+            self._tell_configuration()
+        names = [role.name for role in restarted]
+        self._log.info("configuration reloaded", extra={"changed": sorted(changed), "restarted": names})
+        self._children[0].tell(Type.RELOADED, {"error": None, "restarted": names})
+        self._restart(restarted)
 
-def configured(path: str | None, files: Sequence[str]) -> Config:
-    """The configuration with the command line's files in place of its own. Raises ConfigError."""
-    config = load(path) if path else Config()
-    if files:
-        absolute = tuple(str(Path(name).absolute()) for name in files)
-        config = config.model_copy(update={"capture": config.capture.model_copy(update={"files": absolute})})
-    if not config.capture.files:
-        where = f"{path}: capture.files: empty" if path else "nothing to look at"
-        raise InputError(f"{where}; name capture files there or on the command line")
-    return config
+    def _replace_sockets(self, config: Config, changed: Mapping[str, Needs]) -> None:
+        """Open what the new configuration names, and only then let go of what the old one did. Raises ConfigError."""
+        opened = {}
+        if "exporter.listen" in changed:
+            opened["listen"] = listen(config.exporter.listen, self._listeners["listen"])
+        if "agent.control" in changed:
+            try:
+                opened["control"] = door(config.agent.control or self._runtime.path("control"))
+            except ConfigError:
+                for listener in opened.values():
+                    listener.close()
+                raise
+            Path(self.control_path).unlink(missing_ok=True)
+        for name, listener in opened.items():
+            self._listeners[name].close()
+            self._listeners[name] = listener
 
-
-def run(config: Config, *, once: bool) -> int:
-    """Be the daemon until a signal, the end of the inputs (``once``) or a failure; gives the exit code."""
-    log = logging.getLogger("supervisor")
-    daemon = Daemon(config, patience=1 if once else _PATIENCE)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: daemon.give_up())
-    with daemon:
-        log.info("started", extra={"metrics": daemon.metrics_url, "files": len(config.capture.files)})
-        if once:
-            return _once(daemon, log)
-        daemon.wait_end()
-        log.info("ending")
-        return FAILED if daemon.failed.is_set() else 0
-
-
-def _once(daemon: Daemon, log: logging.Logger) -> int:
-    if not daemon.wait_finished(None):
-        return FAILED if daemon.failed.is_set() else INTERRUPTED
-    status = daemon.status()
-    log.info("everything read", extra={"servers": status["servers"], "unreadable": status["unreadable"]})
-    return InputError.exit_code if status["unreadable"] else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    def _restart(self, roles: list[Role]) -> None:
+        """End these roles in a moment, that they be started anew; where the agent is one, the others follow it."""
+        due = time.monotonic() + _COURTESY
+        workers = [child for child in self._children if child.role is _CAPTURE]
+        for child in workers[self._config.capture.workers :]:
+            self._children.remove(child)
+            end(child)
+        self._children += [Child(_CAPTURE) for _ in range(self._config.capture.workers - len(workers))]
+        for child in self._children:
+            if child.role in roles[:1] if _AGENT in roles else child.role in roles:
+                child.retiring = due

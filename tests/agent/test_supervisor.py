@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import ipc, supervisor
+from agent import ipc
+from agent import run as command
 from agent.child import Child, Role
 from agent.config import Config, check
 from agent.errors import ConfigError, InputError
+from agent.run import configured
 from agent.sockets import door, listen
-from agent.supervisor import ROLES, Daemon, configured
+from agent.supervisor import ROLES, Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,7 +191,7 @@ def test_what_the_operator_is_told(tmp_path: Path) -> None:
         configured(None, [])
     empty = tmp_path / "k.toml"
     empty.write_text("[capture]\nfiles = []\n")
-    with pytest.raises(InputError, match=r"k\.toml: capture\.files: empty"):
+    with pytest.raises(InputError, match=r"k\.toml: capture\.files and capture\.interfaces: empty"):
         configured(str(empty), [])
     assert configured(str(empty), ["a.pcap"]).capture.files == (str(Path("a.pcap").absolute()),)
     with listen("127.0.0.1:0") as taken:
@@ -250,18 +252,18 @@ def test_the_control_socket_says_nothing_to_a_stranger(tmp_path: Path) -> None:
 
 def test_run_once_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The real ones would replace the handlers of this process.
-    monkeypatch.setattr(supervisor, "begin", lambda *_: None)
+    monkeypatch.setattr(command, "begin", lambda *_: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     (tmp_path / "k.toml").write_text("[exporter]\nlisten = '127.0.0.1:0'\n")
     words = ["--config", str(tmp_path / "k.toml"), "--once"]
-    assert supervisor.main([*words, str(capture(tmp_path / "a.pcap"))]) == 0
-    assert supervisor.main([*words, str(tmp_path / "none.pcap")]) == 2
+    assert command.main([*words, str(capture(tmp_path / "a.pcap"))]) == 0
+    assert command.main([*words, str(tmp_path / "none.pcap")]) == 2
 
 
 def test_a_run_that_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     catchers: list[Any] = []
     monkeypatch.setattr(signal, "signal", lambda _, catcher: catchers.append(catcher) or catcher(15, None))
     wanted = config(capture(tmp_path / "a.pcap"))
-    assert supervisor.run(wanted, once=False) == 0
-    assert supervisor.run(wanted, once=True) == supervisor.INTERRUPTED
-    assert len(catchers) == 4
+    assert command.run(wanted, once=False) == 0
+    assert command.run(wanted, once=True) == command.INTERRUPTED
+    assert len(catchers) == 6
