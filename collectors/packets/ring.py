@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mmap
 import socket
+import time
 from array import array
 from struct import Struct, pack, unpack
 from typing import TYPE_CHECKING, NamedTuple
@@ -63,9 +64,16 @@ class Shape(NamedTuple):
 
 
 class Ring:
-    """One socket's ring. Made by ``open_ring``; ``close`` gives its memory back."""
+    """One socket's ring, made by ``open_ring``; ``close`` gives its memory back.
 
-    def __init__(self, connection: socket.socket, memory: mmap.mmap, link: int, block_seconds: float) -> None:
+    It receives from ``since`` on (seconds since the epoch), and hands over a block that is not full after
+    ``block_seconds``.
+    """
+
+    def __init__(
+        self, connection: socket.socket, memory: mmap.mmap, link: int, since: float, block_seconds: float
+    ) -> None:
+        self.since = since
         self.block_seconds = block_seconds
         self.counts = {"tagged": 0, "super_segments": 0}
         self._socket = connection
@@ -149,6 +157,7 @@ def _receiving(connection: socket.socket, link: Link, program: list[Instruction]
         connection.setsockopt(_SOL_PACKET, _IGNORE_OUTGOING, 1)
     memory = mmap.mmap(connection.fileno(), BLOCK * blocks)
     try:
+        since = time.time()
         connection.bind((link.name, _ETH_P_ALL))
         if shape.promiscuous:
             connection.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, pack("iHH8s", link.number, _MR_PROMISC, 0, bytes(8)))
@@ -157,7 +166,7 @@ def _receiving(connection: socket.socket, link: Link, program: list[Instruction]
     except BaseException:
         memory.close()
         raise
-    return Ring(connection, memory, LINK_TYPES[link.kind], shape.block_ms / 1000)
+    return Ring(connection, memory, LINK_TYPES[link.kind], since, shape.block_ms / 1000)
 
 
 def attach(connection: socket.socket, program: list[Instruction]) -> None:

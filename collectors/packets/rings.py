@@ -46,15 +46,15 @@ class Rings:
     def changing(self) -> bool:
         return self._next is not None
 
-    def begin(self, ring: Ring, since: float, now: float) -> None:
-        """Receive from ``ring``, which was opened after ``since`` (seconds since the epoch); ``now`` is monotonic.
+    def begin(self, ring: Ring, now: float) -> None:
+        """Receive from ``ring`` from now on; ``now`` is monotonic.
 
         May not be called while another one is taking over.
         """
         if self._ring is None:
             self._ring = ring
             return
-        self._next, self._since = ring, since - _SLACK
+        self._next, self._since = ring, ring.since
         self._due = now + self._ring.block_seconds * _BLOCK_TIMES + _SLACK
 
     def read(self) -> bool:

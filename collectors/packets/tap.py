@@ -80,7 +80,7 @@ class Tap:
         """What time brings; ``now`` is monotonic, ``time`` since the epoch. Raises PermissionError."""
         self._rings.turn(now, time)
         if self._link and not self._planned and not self._rings.changing and now >= self._retry:
-            self._open(self._link, now, time)
+            self._open(self._link, now)
 
     def look(self, now: float, time: float) -> None:
         """Find out how the interface is. Raises PermissionError where it may not be looked at."""
@@ -162,7 +162,7 @@ class Tap:
         self._events[name] += 1
         self._log.warning("interface " + name.replace("_", " "), extra={"interface": self.name, "now": link.name})
 
-    def _open(self, link: Link, now: float, time: float) -> None:
+    def _open(self, link: Link, now: float) -> None:
         """Open a ring by the plan. What has not worked is tried again, and logged once."""
         if link.kind not in LINK_TYPES:
             self._failed(link, now, f"frames of hardware type {link.kind} cannot be read; name another interface")
@@ -175,7 +175,7 @@ class Tap:
         except OSError as error:
             self._failed(link, now, error.strerror or str(error))
             return
-        self._rings.begin(ring, time, now)
+        self._rings.begin(ring, now)
         self._planned = True
         self._gauges["demoted"] = float(program.demoted)
         self._gauges["muted_in_filter"] = float(self._plan.muted - program.unmuted)
