@@ -6,7 +6,9 @@ what the exporter shows, needs a model here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from sys import intern
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -49,6 +51,9 @@ class Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+_endpoint = lru_cache(4096)(Endpoint)
+
+
 class Told(Body):
     """One observation as the capture role tells it. What was asked for comes by another door, so it is passive."""
 
@@ -62,8 +67,11 @@ class Told(Body):
     frame: Count | None
 
     def observation(self) -> Observation:
-        server = Endpoint(self.address, self.port, self.transport)
-        return Observation(server, self.kind, self.value, self.time, "passive", self.collector, self.frame)
+        # Every message brings words and endpoints of its own; what is kept of them shares one of each.
+        server = _endpoint(self.address, self.port, self.transport)
+        return Observation(
+            server, intern(self.kind), self.value, self.time, "passive", intern(self.collector), self.frame
+        )
 
 
 class Observations(Body):

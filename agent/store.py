@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import contextmanager
+from functools import lru_cache
+from sys import intern
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.model import Endpoint, Observation
@@ -20,7 +22,7 @@ from agent.waiting import Fact, Seen, Waiting
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from agent.schema import Step
@@ -136,8 +138,12 @@ class Store:
 
         Raises sqlite3.Error.
         """
+        # The same few words and endpoints are in every row; one of each in memory makes that a third.
+        same: Callable[[Any], Any] = intern
+        endpoint = lru_cache(256)(Endpoint)
         for address, port, transport, kind, value, first, origin, collector in self._db.execute(_LOADED, (since,)):
-            yield Observation(Endpoint(address, port, transport), kind, value, first, origin, collector)
+            server = endpoint(address, port, same(transport))
+            yield Observation(server, same(kind), value, first, same(origin), same(collector))
 
     def last_success(self, job: str) -> float:
         """When a job was last done to its end; 0 if never."""

@@ -220,6 +220,22 @@ def test_a_store_that_cannot_be_written_ends_nothing(tmp_path: Path, caplog: pyt
     assert 0 < len(lines) < 5
 
 
+def test_a_retention_job_that_fails_is_tried_again(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    with sqlite3.connect(tmp_path / "knockfirst.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        house.tend()
+        assert house.keeping.until_due() == RETRY
+        other.execute("ROLLBACK")
+    began = house.keeping.body()
+    assert began
+    assert (began["write_failures"], began["retention_last_success"]) == (1, 0.0)
+    house.now += RETRY
+    house.tend()
+    assert house.keeping.body()["retention_last_success"] == house.now  # type: ignore[index]
+    assert house.keeping.until_due() == HOUR
+
+
 def test_without_a_store_it_is_memory_alone() -> None:
     house = House(None)
     house.tell()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agent import store as module
 from agent import waiting
+from agent.errors import ConfigError
 from agent.model import Endpoint, Observation
 from agent.schema import DATABASE
 from agent.store import Store
@@ -105,6 +106,14 @@ def test_a_write_that_fails_changes_nothing_and_succeeds_later(tmp_path: Path) -
     assert (store.observations, store.servers, store.deleted["rows"]) == (50, 50, 1)
     assert len(list(store.load(0.0))) == 50
     store.close()
+
+
+def test_a_file_that_cannot_be_opened_leaves_the_directory_free(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / DATABASE).write_bytes(b"no database " * 999)
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="damaged"):
+            opened(tmp_path)
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
