@@ -66,9 +66,10 @@ def settle(user: str, capabilities: frozenset[int]) -> None:
     # Without this, leaving root behind empties the permitted set; the bounding set takes a right that goes with root.
     _prctl(_SET_KEEPCAPS, 1)
     _bound(capabilities)
-    os.setgroups([])
-    os.setresgid(who.pw_gid, who.pw_gid, who.pw_gid)
-    os.setresuid(who.pw_uid, who.pw_uid, who.pw_uid)
+    if who.pw_uid != os.geteuid():  # in a user namespace there may be nobody else to become
+        os.setgroups([])
+        os.setresgid(who.pw_gid, who.pw_gid, who.pw_gid)
+        os.setresuid(who.pw_uid, who.pw_uid, who.pw_uid)
     keep(capabilities)
 
 

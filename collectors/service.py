@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import ipc
@@ -34,6 +35,13 @@ NOT_PERMITTED = 77  # EX_NOPERM
 _BEAT = 1.0  # seconds between two messages of counters
 _CHUNK = 65_536
 _ACCEPTED = frozenset({Type.SECTION, Type.MUTES})
+
+
+# What is imported only when it is first needed, by us or by the interpreter.
+_NEEDED_LATER = (
+    "hashlib", "ipaddress", "socket", "traceback", "collectors.dissectors.tls", "encodings.ascii",
+    "encodings.latin_1", "encodings.utf_16_le",
+)  # fmt: skip
 
 
 class Reads(Protocol):
@@ -230,6 +238,9 @@ def settle(wanted: Section) -> None:
     """Give up every right that is not needed: all but CAP_NET_RAW, and root itself where there is no file to read."""
     from agent import rights
 
+    # Whom we become may not be able to read where the interpreter is.
+    for name in _NEEDED_LATER:
+        import_module(name)
     if wanted.settings["cpus"]:
         os.sched_setaffinity(0, wanted.settings["cpus"])
     if os.geteuid() == 0 and not wanted.files and wanted.settings["user"]:

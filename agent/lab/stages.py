@@ -41,6 +41,7 @@ class Run:
 def stages(run: Run, seen: Diagnosis) -> list[Stage]:
     """Every stage from the interface on, in order."""
     counts, counters = _counts(run, seen), seen.counters
+    lost_at = "the link lost them: is it up?" if counts else "capture tells no counters: its log says why"
     offered, admitted = counts.get("offered", 0), counts.get("frames_seen", 0)
     lost, used = counts.get("drop_ring", 0), counts.get("frames_used", 0)
     undecoded = {reason: counts[f"drop_{reason}"] for reason in _UNDECODED if counts.get(f"drop_{reason}")}
@@ -50,7 +51,7 @@ def stages(run: Run, seen: Diagnosis) -> list[Stage]:
     # Each connection has a SYN-ACK, and at least one thing that a dissector wants.
     least = 2 * run.connections
     return [
-        Stage("seen by the interface", offered >= run.sent, f"{offered} frames", "the link lost them: is it up?"),
+        Stage("seen by the interface", offered >= run.sent, f"{offered} frames", lost_at),
         Stage(
             "admitted by the filter", admitted >= least, f"{admitted} frames, at least {least} are wanted",
             "the filter does not fit: `knockfirst capture-filter` shows it",
@@ -69,11 +70,11 @@ def stages(run: Run, seen: Diagnosis) -> list[Stage]:
         ),
         Stage(
             "told to the agent", told >= facts > 0 and full == 0,
-            f"{told} observations of {len(seen.observations)} kinds, {full} without room",
+            f"{told} observations of {_some(seen.observations)} kinds, {full} without room",
             "the agent did not keep up: capture.queue",
         ),
         Stage(
-            "evidence by fingerprint", matched > 0, f"{matched} facts matched {len(seen.evidence)} fingerprints",
+            "evidence by fingerprint", matched > 0, f"{matched} facts matched {_some(seen.evidence)} fingerprints",
             "the fingerprint book: `knockfirst fingerprints test`",
         ),
         _believed(run),
@@ -82,6 +83,10 @@ def stages(run: Run, seen: Diagnosis) -> list[Stage]:
             "the exporter does not follow the agent: its log says more",
         ),
     ]  # fmt: skip
+
+
+def _some(counts: Mapping[str, int]) -> int:
+    return sum(count > 0 for count in counts.values())
 
 
 def _counts(run: Run, seen: Diagnosis) -> Mapping[str, int]:
