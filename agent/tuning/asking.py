@@ -39,7 +39,9 @@ class Daemon:
                 return Diagnosis.model_validate(answer[1])
         except OSError as error:
             self.close()
-            raise Unavailable(f"{self.path}: no daemon answers: {error.strerror or error}; start one, or name its socket") from None
+            raise Unavailable(
+                f"{self.path}: no daemon answers: {error.strerror or error}; start one, or name its socket"
+            ) from None
         except (ValueError, ipc.Unexpected):
             pass  # What was said is not shown: nobody knows what it is.
         self.close()

@@ -37,6 +37,11 @@ class Step(NamedTuple):
             return "loses"
         return "remark" if self.broken else "ok"
 
+    @property
+    def place(self) -> str:
+        """The stage, and of which interface."""
+        return self.stage.name if self.view.where == LINE else f"{self.stage.name} of {self.view.name}"
+
 
 def walk(before: Diagnosis, after: Diagnosis) -> list[Step]:
     """Every stage of every collector and of the line behind them, in the order in which a frame comes by."""
@@ -122,7 +127,7 @@ def _verdict(steps: list[Step]) -> list[str]:
     losing = [step for step in steps if step.state == "loses"]
     if not losing:
         return ["Nothing loses."]
-    places = [f"{step.stage.name}{'' if step.view.where == LINE else f' of {step.view.name}'}" for step in losing]
+    places = [step.place for step in losing]
     also = f" Also: {', '.join(places[1:])}." if places[1:] else ""
     return [printable(f"First to lose: {places[0]}.{also}")]
 

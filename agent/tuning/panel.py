@@ -26,7 +26,7 @@ def lines(steps: list[Step], width: int, height: int) -> list[str]:
     """At most ``height`` lines of at most ``width`` columns: what matters most is highest."""
     views = _views(steps)
     behind = views[-1]
-    losing = [f"loses: {s.stage.name} of {s.view.name}: {s.broken[0].cause}" for s in steps if s.state == "loses"]
+    losing = [f"loses: {s.place}: {_first_loss(s)}" for s in steps if s.state == "loses"]
     made = [
         head(behind.said),
         *table(_rows(views)),
@@ -45,15 +45,15 @@ def line(steps: list[Step]) -> str:
     behind, collectors = views[-1], views[:-1]
     fill = max((view.gauges.get("ring_fill", 0.0) for view in collectors), default=0.0)
     said = behind.said
-    losing = [f"{step.stage.name}:{step.view.name}" for step in steps if step.state == "loses"]
+    losing = [step.place.replace(" of ", ":") for step in steps if step.state == "loses"]
     facts = {
-        "offered": _rate(_sum(collectors, "offered")), "admitted": _rate(_sum(collectors, "frames_seen")),
-        "lost": _rate(_sum(collectors, *LOST)), "ring": f"{fill:.0%}", "told": _rate(behind.rate("observations")),
+        "offered": f"{_sum(collectors, 'offered'):.1f}", "admitted": f"{_sum(collectors, 'frames_seen'):.1f}",
+        "lost": f"{_sum(collectors, *LOST):.1f}", "ring": f"{fill:.0%}", "told": f"{behind.rate('observations'):.1f}",
         "parse": f"{busy(behind):.0%}", "servers": str(said.kept), "exchange": str(said.exchange),
-        "ready": _ready(said), "loses": ",".join(losing) or "nothing",
+        "ready": ",".join(said.not_ready) or "yes", "loses": ",".join(losing) or "nothing",
     }  # fmt: skip
     clock = datetime.fromtimestamp(said.time, UTC).strftime("%H:%M:%S")
-    return printable(" ".join([clock, *(f"{name}={value.replace(',', '')}" for name, value in facts.items())]))
+    return printable(" ".join([clock, *(f"{name}={value}" for name, value in facts.items())]))
 
 
 def head(said: Diagnosis) -> str:
@@ -83,6 +83,10 @@ def fit(made: list[str], width: int, height: int) -> list[str]:
     if len(made) > height:
         made = [*made[: max(0, height - 1)], f"({len(made) - height + 1} more lines)"][:height]
     return [printable(text)[:width] for text in made]
+
+
+def _first_loss(step: Step) -> str:
+    return next(rule.cause for rule in step.broken if rule.loses)
 
 
 def _views(steps: list[Step]) -> list[View]:
