@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from agent.snapshot import NOT_READY
 from exporters.capture import capture
+from exporters.configuration import configuration
 from exporters.families import by_one, counters, gauge, gauges
 from exporters.store import store
 
@@ -43,6 +44,7 @@ class Shown(Collector):
             yield from _beliefs(snapshot)
             yield from capture(snapshot.interfaces, snapshot.counters)
             yield from _agent(snapshot)
+            yield from configuration(snapshot.config)
             yield from store(snapshot.store)
 
 

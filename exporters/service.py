@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
@@ -14,6 +15,7 @@ from agent import ipc
 from agent.ipc import Type
 from agent.logfmt import begin
 from agent.messages import validated
+from agent.rights import keep
 from exporters.prometheus import not_ready, registry
 from exporters.web import Pages, Web
 
@@ -37,7 +39,43 @@ class Latest:
         return self.snapshot
 
 
-def pages(latest: Latest) -> Pages:
+class Agent:
+    """The agent, as the thread that follows it and those of requests speak to it. One reload is under way at a time."""
+
+    def __init__(self, link: ipc.Link, patience: float = 15.0) -> None:
+        """``patience``: seconds that the answer may take."""
+        self._link = link
+        self._patience = patience
+        self._speaking = threading.Lock()
+        self._one = threading.Lock()
+        self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def say(self, kind: Type, body: dict[str, int]) -> None:
+        """Send one message, whole. Raises OSError."""
+        with self._speaking:
+            self._link.send(kind, body)
+
+    def reload(self) -> str | None:
+        """The error that kept the configuration from being taken, or None. Raises OSError: nobody says."""
+        if not self._one.acquire(timeout=self._patience):
+            raise TimeoutError("another reload does not come to its end")
+        try:
+            # What came too late for who asked before is not the answer to this.
+            while not self._answers.empty():
+                self._answers.get()
+            self.say(Type.RELOAD, {})
+            return self._answers.get(timeout=self._patience)
+        except queue.Empty:
+            raise TimeoutError("the agent does not say") from None
+        finally:
+            self._one.release()
+
+    def reloaded(self, error: str | None) -> None:
+        """The agent has said what became of it."""
+        self._answers.put(error)
+
+
+def pages(latest: Latest, reload: Callable[[], str | None]) -> Pages:
     """The pages over whatever is the latest snapshot when one is asked for."""
     running = running_version()
     families = registry(running, latest.get)
@@ -51,7 +89,7 @@ def pages(latest: Latest) -> Pages:
         media, encode = next(form for name, form in forms.items() if name in accept)
         return media, encode(families)
 
-    return Pages(running, metrics, lambda: not_ready(latest.get()))
+    return Pages(running, metrics, lambda: not_ready(latest.get()), reload)
 
 
 def running_version() -> str:
@@ -61,30 +99,35 @@ def running_version() -> str:
         return "source"
 
 
-def follow(link: ipc.Link, latest: Latest) -> None:
+def follow(link: ipc.Link, latest: Latest, agent: Agent) -> None:
     """Take snapshots until the agent has gone, and say of each that it is shown. Raises Unexpected, OSError."""
     while (received := link.receive()) is not None:
-        if received[0] is not Type.SNAPSHOT:
-            raise ipc.Unexpected("type", f"{received[0].name} where a snapshot was due")
-        latest.snapshot = validated(*received)
-        link.send(Type.SHOWN, {"number": latest.snapshot.number})
+        message = validated(*received)
+        if received[0] is Type.SNAPSHOT:
+            latest.snapshot = message
+            agent.say(Type.SHOWN, {"number": message.number})
+        elif received[0] is Type.RELOADED:
+            agent.reloaded(message.error)
+        else:
+            begin("exporter", message.log.level, message.log.format)
 
 
 def main(words: list[str]) -> int:
     """``agent=FD listen=FD``: be the exporter role. 75 when the agent has gone, 70 for a fault of ours."""
     handed = ipc.inherited(words)
-    link = ipc.Link(handed["agent"], frozenset({Type.SECTION, Type.SNAPSHOT}))
+    link = ipc.Link(handed["agent"], frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED}))
     first = link.receive()
     if first is None:
         return GONE
     settings = validated(*first).log
     log = begin("exporter", settings.level, settings.format)
     latest = Latest()
-    web = Web(handed["listen"], pages(latest))
+    agent = Agent(link)
+    web = Web(handed["listen"], pages(latest, agent.reload))
     threading.Thread(target=web.serve_forever, name="web", daemon=True).start()
     log.info("serving", extra={"port": web.server_address[1]})
     try:
-        follow(link, latest)
+        follow(link, latest, agent)
     except OSError:
         return GONE
     except Exception:
@@ -94,4 +137,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    keep(frozenset())
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The HTTP side: /metrics, /-/healthy, /-/ready and a page that names them. GET and HEAD, nothing else, no state.
+"""The HTTP side: /metrics, /-/healthy, /-/ready and a page that names them, by GET and HEAD; /-/reload by POST.
 
 The listening socket is made by the supervisor (or systemd) and handed over: this process opens none.
 """
@@ -6,8 +6,10 @@ The listening socket is made by the supervisor (or systemd) and handed over: thi
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
 from socketserver import BaseServer, TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 32  # at once; one Prometheus needs one
 SECONDS = 10.0  # that a client may take for each step of a request
+MAX_BODY = 4096  # bytes of a POST that are taken from the client, and thrown away
+RELOAD = "/-/reload"
 
 _TEXT = "text/plain; charset=utf-8"
 _PAGE = """<!DOCTYPE html>
@@ -24,7 +28,8 @@ _PAGE = """<!DOCTYPE html>
 <h1>knockfirst {version}</h1>
 <ul><li><a href="/metrics">/metrics</a>: for Prometheus; aggregates only</li>
 <li><a href="/-/ready">/-/ready</a>: 200 if the metrics can be relied on, otherwise 503 and why</li>
-<li><a href="/-/healthy">/-/healthy</a>: 200 while this process answers</li></ul>
+<li><a href="/-/healthy">/-/healthy</a>: 200 while this process answers</li>
+<li>POST /-/reload, from this machine: the configuration is read anew; 200, or why not</li></ul>
 </body></html>
 """
 
@@ -38,11 +43,16 @@ class Answer(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """What is served. ``metrics``: Accept header to media type and exposition; ``not_ready``: the reasons."""
+    """What is served. ``metrics``: Accept header to media type and exposition; ``not_ready``: the reasons.
+
+    ``reload``: reads the configuration anew and gives the error that kept it from being taken, or None. Raises OSError
+    where nobody says what became of it.
+    """
 
     version: str
     metrics: Callable[[str], tuple[str, bytes]]
     not_ready: Callable[[], list[str]]
+    reload: Callable[[], str | None]
 
     def answer(self, path: str, accept: str) -> Answer:
         """The response to a GET of ``path`` (query included)."""
@@ -54,15 +64,37 @@ class Pages(NamedTuple):
                 return Answer(HTTPStatus.OK, _TEXT, b"healthy\n")
             case "/-/ready":
                 return self._ready()
+            case "/-/reload":
+                return Answer(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"a reload is asked for by POST\n")
             case "/":
                 return Answer(HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.format(version=self.version).encode())
         return Answer(HTTPStatus.NOT_FOUND, _TEXT, b"no such page; / names the ones there are\n")
+
+    def reloaded(self, path: str, client: str) -> Answer:
+        """The response to a POST of ``path`` by a client of that address."""
+        if path.partition("?")[0] != RELOAD:
+            return Answer(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"nothing here is asked for by POST but /-/reload\n")
+        if not _is_loopback(client):
+            return Answer(HTTPStatus.FORBIDDEN, _TEXT, b"a reload is asked for from this machine alone\n")
+        try:
+            error = self.reload()
+        except OSError as fault:
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, _TEXT, f"not known to be reloaded: {fault}\n".encode())
+        if error is not None:
+            return Answer(HTTPStatus.BAD_REQUEST, _TEXT, f"not reloaded: {error}\n".encode())
+        return Answer(HTTPStatus.OK, _TEXT, b"reloaded\n")
 
     def _ready(self) -> Answer:
         reasons = self.not_ready()
         if not reasons:
             return Answer(HTTPStatus.OK, _TEXT, b"ready\n")
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, "".join(f"not ready: {r}\n" for r in reasons).encode())
+
+
+def _is_loopback(client: str) -> bool:
+    """Whether this is an address of this machine alone; IPv4 may come mapped (RFC 4291, 2.5.5.2)."""
+    found = ip_address(client.partition("%")[0])
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
 class Request(BaseHTTPRequestHandler):
@@ -74,8 +106,19 @@ class Request(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        answer = self.server.pages.answer(self.path, self.headers.get("Accept", ""))
+        self._say(self.server.pages.answer(self.path, self.headers.get("Accept", "")))
+
+    def do_POST(self) -> None:
+        # Whoever sends a body is let finish, within bounds: it would not read the answer before that.
+        length = self.headers.get("Content-Length", "0")
+        with suppress(OSError):
+            self.rfile.read(min(int(length), MAX_BODY) if length.isascii() and length.isdigit() else 0)
+        self._say(self.server.pages.reloaded(self.path, self.client_address[0]))
+
+    def _say(self, answer: Answer) -> None:
         self.send_response(answer.status)
+        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "POST" if self.path.partition("?")[0] == RELOAD else "GET, HEAD")
         self.send_header("Content-Type", answer.media)
         self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("X-Content-Type-Options", "nosniff")

@@ -45,16 +45,16 @@ def role(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[ipc.Link, tuple[
             return codes[0]
 
         ours.settimeout(10)
-        return ipc.Link(ours, frozenset({Type.SHOWN})), where, ended
+        return ipc.Link(ours, frozenset({Type.SHOWN, Type.RELOAD})), where, ended
 
     return begin
 
 
-def scraped(where: tuple[str, int], page: str) -> str:
+def scraped(where: tuple[str, int], page: str, method: str = "GET") -> str:
     with socket.socket() as client:
         client.settimeout(10)
         client.connect(where)
-        client.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
+        client.sendall(f"{method} {page} HTTP/1.0\r\n\r\n".encode())
         answer = b""
         while more := client.recv(65_536):
             answer += more
@@ -73,6 +73,34 @@ def test_it_shows_what_it_was_told_and_says_so(role: Any) -> None:
     assert ended() == service.GONE
 
 
+def test_a_reload_goes_by_the_agent_and_its_answer_back(role: Any) -> None:
+    agent, where, ended = role()
+    agent.send(Type.SECTION, SECTION)
+    for error, status in ((None, " 200 "), ("k.toml: no", " 400 ")):
+        answers: list[str] = []
+        asking = threading.Thread(target=lambda: answers.append(scraped(where, "/-/reload", "POST")))  # noqa: B023
+        asking.start()
+        assert agent.receive() == (Type.RELOAD, {})
+        agent.send(Type.SECTION, {"log": {"level": "debug", "format": "json"}})
+        agent.send(Type.RELOADED, {"error": error, "restarted": []})
+        asking.join(10)
+        assert status in answers[0].splitlines()[0]
+        assert answers[0].endswith(f"not reloaded: {error}\n" if error else "\nreloaded\n")
+    agent.close()
+    assert ended() == service.GONE
+
+
+def test_an_answer_that_came_too_late_is_not_that_to_the_next() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        agent = service.Agent(ipc.Link(ours, frozenset()), patience=0.05)
+        with pytest.raises(TimeoutError):
+            agent.reload()
+        agent.reloaded("late")
+        with pytest.raises(TimeoutError):
+            agent.reload()
+
+
 def test_it_ends_when_the_agent_has_gone_before_it_spoke(role: Any) -> None:
     agent, _, ended = role()
     agent.close()
@@ -81,7 +109,7 @@ def test_it_ends_when_the_agent_has_gone_before_it_spoke(role: Any) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [(Type.SECTION, SECTION), (Type.SNAPSHOT, {}), (Type.SNAPSHOT, SNAPSHOT | {"address": "192.0.2.1"})],
+    [(Type.SECTION, {}), (Type.SNAPSHOT, {}), (Type.SNAPSHOT, SNAPSHOT | {"address": "192.0.2.1"})],
 )
 def test_it_fails_aloud_where_the_agent_says_something_else(role: Any, kind: Type, body: dict[str, Any]) -> None:
     agent, _, ended = role()

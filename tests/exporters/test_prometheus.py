@@ -64,7 +64,7 @@ def snapshot(**change: Any) -> Snapshot:
 def scraped(shown: Snapshot | None, accept: str = "") -> str:
     latest = Latest()
     latest.snapshot = shown
-    return pages(latest).metrics(accept)[1].decode()
+    return pages(latest, lambda: None).metrics(accept)[1].decode()
 
 
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:

@@ -13,13 +13,13 @@ from exporters import web
 from exporters.service import Latest, pages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, int]]:
+def serving(reload: Callable[[], str | None] = lambda: None) -> Iterator[tuple[str, int]]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-    served = web.Web(listener, pages(Latest()))
+    served = web.Web(listener, pages(Latest(), reload))
     thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
@@ -56,7 +56,13 @@ REQUESTS = [
     (b"GET //metrics HTTP/1.0\r\n\r\n", b"200", b"knockfirst_ready"),
     (b"GET /nonsense HTTP/1.0\r\n\r\n", b"404", b"no such page"),
     (b"GET /probe?target=192.0.2.1 HTTP/1.0\r\n\r\n", b"404", b"no such page"),
-    (b"POST /metrics HTTP/1.0\r\nContent-Length: 0\r\n\r\n", b"501", b""),
+    (b"POST /metrics HTTP/1.0\r\nContent-Length: 0\r\n\r\n", b"405", b"Allow: GET, HEAD"),
+    (b"POST /-/reload HTTP/1.0\r\n\r\n", b"200", b"reloaded"),
+    (b"POST /-/reload?x HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}", b"200", b"reloaded"),
+    (b"POST /-/reload HTTP/1.0\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 9999, b"200", b"reloaded"),
+    (b"POST /-/reload HTTP/1.0\r\nContent-Length: -1\r\n\r\n", b"200", b"reloaded"),
+    (b"GET /-/reload HTTP/1.0\r\n\r\n", b"405", b"Allow: POST"),
+    (b"PUT /-/reload HTTP/1.0\r\n\r\n", b"501", b""),
     (b"DELETE / HTTP/1.0\r\n\r\n", b"501", b""),
     (b"GET /" + b"a" * 70_000 + b" HTTP/1.0\r\n\r\n", b"414", b""),
     (b"GET / HTTP/1.0\r\n" + b"A: b\r\n" * 200 + b"\r\n", b"431", b""),
@@ -73,6 +79,40 @@ def test_requests(request_: bytes, status: bytes, holds: bytes) -> None:
         assert holds in answer
         assert b"Traceback" not in answer
         assert b"Python" not in answer.partition(b"\r\n\r\n")[0]
+
+
+def failing(fault: str | OSError) -> Callable[[], str]:
+    def reload() -> str:
+        if isinstance(fault, OSError):
+            raise fault
+        return fault
+
+    return reload
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        ("k.toml: log.level: 1 is not a text", b"400", b"not reloaded: k.toml: log.level: 1 is not a text\n"),
+        (TimeoutError("the agent does not say"), b"500", b"not known to be reloaded: the agent does not say\n"),
+    ],
+)
+def test_a_reload_that_failed_says_why(fault: str | OSError, status: bytes, text: bytes) -> None:
+    with serving(failing(fault)) as where:
+        head, _, body = said(where, b"POST /-/reload HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")
+        assert status in head.splitlines()[0]
+        assert body == text
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [
+        ("127.0.0.1", 200), ("127.8.0.1", 200), ("::1", 200), ("::ffff:127.0.0.1", 200), ("192.0.2.1", 403),
+        ("::ffff:192.0.2.1", 403), ("fe80::1%eth0", 403), ("2001:db8::1", 403), ("0.0.0.0", 403),
+    ],
+)  # fmt: skip
+def test_a_reload_is_asked_for_from_this_machine_alone(client: str, status: int) -> None:
+    assert pages(Latest(), lambda: None).reloaded("/-/reload", client).status == status
 
 
 def test_head_is_get_without_a_body() -> None:
