@@ -41,7 +41,7 @@ def section(body: dict[str, Any]) -> Section:
         # A bool is an int to Python and not to us.
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise Unexpected("invalid", f"SECTION: {key} is not what it must be")
-        if isinstance(value, list) and not all(isinstance(item, int if key in _NUMBERS else str) for item in value):
+        if isinstance(value, list) and not all(type(item) is (int if key in _NUMBERS else str) for item in value):
             raise Unexpected("invalid", f"SECTION: {key} holds something else than it must")
     return Section(
         body["number"], tuple(body["files"]), tuple(body["interfaces"]), wanted(body), shape(body), body, body["log"]
@@ -55,7 +55,8 @@ def wanted(body: dict[str, Any]) -> Wanted:
         dissectors=frozenset(body["dissectors"]),
         encapsulations=frozenset(body["encapsulations"]),
         ports=tuple(body["ports"]),
-        sample=body["synack_sample"],
+        # A file is read whole: what is in it was sampled by whoever made it.
+        sample=body["synack_sample"] if body["interfaces"] else 1,
         glimpse=GLIMPSE if body["interfaces"] else 0,
     )
 

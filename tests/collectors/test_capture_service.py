@@ -11,9 +11,12 @@ import pytest
 from agent import ipc
 from agent.errors import InputError
 from agent.ipc import Type
-from agent.messages import MAX_BATCH, MAX_VALUE, validated
+from agent.messages import MAX_VALUE, validated
 from agent.model import Endpoint, Observation
 from collectors import service
+from collectors.outbox import Outbox
+from collectors.section import section
+from tests.collectors.test_section import body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +30,9 @@ class Lines:
     def __init__(self, files: dict[str, list[Observation]]) -> None:
         self.files = files
         self.losses: list[str] = []
+        self.found: list[Observation] = []
+        self.forgotten: list[Observation] = []
+        self.muted: list[str] = []
         self.counts = {"frames_seen": 0, "malformed_smtp": 0}
 
     def read(
@@ -40,6 +46,16 @@ class Lines:
             if progress:
                 progress(at)
 
+    def given(self) -> list[Observation]:
+        found, self.found = self.found, []
+        return found
+
+    def forget(self, observation: Observation) -> None:
+        self.forgotten.append(observation)
+
+    def mute(self, addresses: list[str], until: float) -> None:
+        self.muted += addresses
+
 
 def seen(value: str = "ready", number: int = 1) -> Observation:
     return Observation(Endpoint("192.0.2.1", 25), "smtp.greeting", value, 1.0, "passive", "smtp", number)
@@ -49,7 +65,7 @@ def told(line: Lines, files: list[str], clock: Callable[[], float] = lambda: 0.0
     """Everything that the capture role says when it reads ``files``, validated as the agent does."""
     here, there = socket.socketpair()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-    service.Capture(ipc.Link(here, frozenset()), line, LOG, clock).read(files, counting=True)
+    service.Capture(Outbox(here, 4096), line, LOG, clock).read(tuple(files), counting=True)
     here.close()
     link = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS}))
     said = []
@@ -82,21 +98,10 @@ def test_observations_are_told_before_their_file_is_said_to_be_read() -> None:
     assert kinds[-2] is Type.COUNTERS
 
 
-def test_batches_keep_to_what_the_agent_takes() -> None:
-    long = [seen("\x01" * MAX_VALUE, n) for n in range(20)] + [seen("s", n) for n in range(2 * MAX_BATCH)]
-    said = told(Lines({"a": long}), ["a"])
-    assert sum(len(body.told) for kind, body in said if kind is Type.OBSERVATIONS) == len(long)
-
-
 def test_a_value_beyond_the_limit_is_counted_and_not_told() -> None:
     said = told(Lines({"a": [seen("x" * (MAX_VALUE + 1))]}), ["a"])
     assert [body.counts["told_too_long"] for kind, body in said if kind is Type.COUNTERS][-1] == 1
     assert not [kind for kind, _ in said if kind is Type.OBSERVATIONS]
-
-
-def test_what_utf8_cannot_hold_is_replaced() -> None:
-    said = told(Lines({"a": [seen("caf\udce9")]}), ["a"])
-    assert [body.told[0].value for kind, body in said if kind is Type.OBSERVATIONS] == ["caf?"]
 
 
 def test_counters_are_told_while_a_file_is_read() -> None:
@@ -109,10 +114,10 @@ def test_malformed_input_and_damage_are_logged_as_a_sample(caplog: pytest.LogCap
     line = Lines({str(n): [seen()] for n in range(9)})
     line.losses.append("0: cut")
     here, there = socket.socketpair()
-    capture = service.Capture(ipc.Link(here, frozenset()), line, LOG, lambda: 0.0)
+    capture = service.Capture(Outbox(here, 4096), line, LOG, lambda: 0.0)
     for name in line.files:
         line.counts["malformed_smtp"] += 1
-        capture.read([name], counting=True)
+        capture.read((name,), counting=True)
     here.close()
     there.close()
     messages = [record.message for record in caplog.records]
@@ -120,36 +125,11 @@ def test_malformed_input_and_damage_are_logged_as_a_sample(caplog: pytest.LogCap
     assert messages.count("input is damaged") == 1
 
 
-SECTION = {"files": ["/a"], "prefixes": ["192.0.2.0/24"], "count_frames": True, "log": {"level": "info"}}
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"files": "a"}, {"files": [1]}, {"prefixes": None}, {"log": []}, {"log": {"level": 3}}, {"count_frames": 1}],
-    ids=repr,
-)
-def test_a_section_that_is_none(change: dict[str, Any]) -> None:
-    for body, right in ((SECTION, True), (SECTION | change, False)):
-        here, there = socket.socketpair()
-        ipc.Link(there, frozenset()).send(Type.SECTION, body)
-        there.close()
-        link = ipc.Link(here, frozenset({Type.SECTION}))
-        if right:
-            assert service.section(link) == (["/a"], ("192.0.2.0/24",), True, {"level": "info"})
-            assert service.section(link) is None
-        else:
-            with pytest.raises(ipc.Unexpected):
-                service.section(link)
-        link.close()
-
-
 def test_capture_ends_when_the_agent_has_gone() -> None:
     here, there = socket.socketpair()
     there.close()
     with here, pytest.raises(OSError):
-        service.Capture(ipc.Link(here, frozenset()), Lines({"a": [seen()]}), LOG, lambda: 0.0).read(
-            ["a"], counting=True
-        )
+        service.Capture(Outbox(here, 4096), Lines({"a": [seen()]}), LOG, lambda: 0.0).read(("a",), counting=True)
 
 
 def test_the_role_imports_nothing_it_does_not_need() -> None:
@@ -163,13 +143,19 @@ def test_the_role_imports_nothing_it_does_not_need() -> None:
     assert not {"pydantic", "prometheus_client", "scapy", "httpx", "asyncio"} & set(said.stdout.split())
 
 
-@pytest.mark.parametrize("files", [[], ["/nonexistent.pcap"]])
-def test_the_role_reads_tells_and_ends_with_the_agent(files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    # The real one would replace the handlers of this process.
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real ones would replace the log of this process, and take its rights."""
     monkeypatch.setattr(service, "begin", lambda *_: LOG)
+    monkeypatch.setattr(service, "settle", lambda _: None)
+
+
+@pytest.mark.parametrize("files", [[], ["/nonexistent.pcap"]])
+@pytest.mark.usefixtures("role")
+def test_the_role_reads_tells_and_ends_with_the_agent(files: list[str]) -> None:
     here, there = socket.socketpair()
-    agent = ipc.Link(there, frozenset({Type.INPUTS, Type.COUNTERS}))
-    agent.send(Type.SECTION, SECTION | {"files": files})
+    agent = ipc.Link(there, frozenset({Type.INPUTS, Type.COUNTERS, Type.APPLIED}))
+    agent.send(Type.SECTION, body(files=files))
     there.shutdown(socket.SHUT_WR)
     assert service.main([f"agent={here.detach()}"]) == service.GONE
     said = [message[1] for message in iter(agent.receive, None) if message[0] is Type.INPUTS]
@@ -177,7 +163,95 @@ def test_the_role_reads_tells_and_ends_with_the_agent(files: list[str], monkeypa
     there.close()
 
 
+@pytest.mark.usefixtures("role")
 def test_the_role_ends_where_the_agent_says_nothing() -> None:
     here, there = socket.socketpair()
     there.close()
     assert service.main([f"agent={here.detach()}"]) == service.GONE
+
+
+@pytest.mark.usefixtures("role")
+def test_a_section_that_is_none_ends_the_role() -> None:
+    here, there = socket.socketpair()
+    agent = ipc.Link(there, frozenset())
+    agent.send(Type.SECTION, body(ring_mib="many"))
+    with pytest.raises(ipc.Unexpected, match="ring_mib"):
+        service.main([f"agent={here.detach()}"])
+    there.close()
+
+
+class Taps:
+    """Interfaces that are none: ``live`` is settled at the third turn, and ends the test at the last."""
+
+    def __init__(self, line: Lines, turns: int, found: list[Observation]) -> None:
+        self.taps = {"eth0": self}
+        self.name, self.counts = "eth0", {"frames_seen": 1, "frames_used": 1}
+        self.followed: list[int] = []
+        self._line, self._turns, self._found = line, turns, found
+        self._turn = 0
+
+    def gauges(self) -> dict[str, float]:
+        return {"up": 1.0}
+
+    def follow(self, section: Any) -> None:
+        self.followed.append(section.number)
+
+    @property
+    def settled(self) -> bool:
+        return self._turn >= 3
+
+    def patience(self, due: float) -> float:
+        return 0.001
+
+    def filenos(self) -> list[int]:
+        return []
+
+    def turn(self) -> bool:
+        self._turn += 1
+        if self._turn > self._turns:
+            raise PermissionError("enough")
+        self._line.found = list(self._found)
+        return False
+
+
+def watched(line: Lines, live: Any, room: int, *, before: tuple[tuple[Type, dict[str, Any]], ...] = ()) -> list[Any]:
+    """Everything that the role says while it watches ``live`` to its end."""
+    here, there = socket.socketpair()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+    agent = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED}))
+    for message in before:
+        agent.send(*message)
+    capture = service.Capture(Outbox(here, room), line, LOG, lambda: 0.0)
+    with pytest.raises(PermissionError, match="enough"):
+        capture.watch(live, section(body(number=1)), service.Agent(here))
+    here.close()
+    said = [(kind, validated(kind, body)) for kind, body in iter(agent.receive, None)]
+    there.close()
+    return said
+
+
+def test_what_is_found_on_interfaces_is_told_and_the_section_said_to_be_in_force() -> None:
+    line = Lines({})
+    said = watched(line, Taps(line, 5, [seen("x")]), 100)
+    assert [o.value for kind, body in said if kind is Type.OBSERVATIONS for o in body.told] == ["x"] * 5
+    assert [body.number for kind, body in said if kind is Type.APPLIED] == [1]
+    counters = next(body for kind, body in said if kind is Type.COUNTERS)
+    assert (counters.interfaces[0].name, counters.interfaces[0].gauges) == ("eth0", {"up": 1.0})
+
+
+def test_what_finds_no_room_is_counted_and_may_be_told_again() -> None:
+    line = Lines({})
+    said = watched(line, Taps(line, 1, [seen(str(n)) for n in range(7)]), 4)
+    assert sum(len(body.told) for kind, body in said if kind is Type.OBSERVATIONS) == 4
+    assert [o.value for o in line.forgotten] == ["4", "5", "6"]
+    assert next(body for kind, body in said if kind is Type.COUNTERS).counts["queue_full"] == 3
+
+
+def test_a_new_section_and_mutes_are_taken_while_it_watches() -> None:
+    line = Lines({})
+    live = Taps(line, 5, [])
+    mutes = {"seconds": 60.0, "addresses": ["192.0.2.1", "2001:db8::1"]}
+    said = watched(line, live, 4, before=((Type.SECTION, body(number=2)), (Type.MUTES, mutes)))
+    assert live.followed == [1, 2]
+    assert line.muted == mutes["addresses"]
+    assert [body.number for kind, body in said if kind is Type.APPLIED] == [2]
