@@ -77,7 +77,10 @@ def absent(view: View) -> bool:
 
 
 def not_applied(view: View) -> bool:
-    return view.gauges.get("sets.applied", 0.0) < view.gauges.get("sets.number", 0.0)
+    # For files there is no moment from which on a section is in force.
+    return bool(view.said.config.get("capture.interfaces")) and view.gauges.get("sets.applied", 0.0) < view.gauges.get(
+        "sets.number", 0.0
+    )
 
 
 def nobody_looks(view: View) -> bool:

@@ -63,7 +63,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "capture", BEHIND,
         (("parse_microseconds", "of work"), ("connections.capture", "starts"), ("rejected", "messages refused")),
-        (("sets.number", "wanted"), ("sets.applied", "applied")),
+        (("sets.number", "sections told"), ("sets.applied", "applied")),
     ),
     Stage(
         "streams", BEHIND,
@@ -92,6 +92,7 @@ STAGES: tuple[Stage, ...] = (
 
 _NAMED = frozenset(name for stage in STAGES for name, _ in stage.counts)
 _RATIOS = ("ring_fill",)
+_NO_PARTS = ("takeovers", "seen_twice", "ring_freezes", "inventory.repeats", "inventory.surplus")
 PARSED = "parse_microseconds"
 _SWITCHES = {"up": ("up", "down"), "filter_suspect": ("suspect", "")}
 
@@ -124,6 +125,14 @@ def _gauge(name: str, what: str, view: View) -> str:
     return f"{value:,.0f} {what}" if value or (view.where == LINE and name == "kept") else ""
 
 
+def _part(name: str, of: str, view: View) -> str:
+    """What part of the whole it is, in brackets, where it is a part."""
+    whole, part = (view.total(of), view.total(name)) if of and name not in _NO_PARTS else (0, 0)
+    if not (whole and part):
+        return ""
+    return f" ({100 * part / whole:.3g} %)" if part >= whole / 10_000 else " (<0.01 %)"
+
+
 def busy(view: View) -> float:
     """How much of a core capture needs for frames; more than 1 where several workers do."""
     return view.rate(PARSED) / 1e6
@@ -132,7 +141,5 @@ def busy(view: View) -> float:
 def _count(name: str, what: str, of: str, view: View) -> str:
     if name == PARSED:
         return f"{view.total(name) / 1e6:,.1f} s {what}, {busy(view):.0%} of a core"
-    total, whole = view.total(name), view.total(of) if of else 0
-    part = f" ({100 * total / whole:.3g} %)" if whole and total else ""
     rate = view.rate(name)
-    return f"{total:,} {what}{part}" + (f", {rate:,.0f}/s" if rate >= 1 else "")
+    return f"{view.total(name):,} {what}{_part(name, of, view)}" + (f", {rate:,.0f}/s" if rate >= 1 else "")
