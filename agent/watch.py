@@ -27,7 +27,7 @@ class Watched:
     def __init__(self, config: Config, log: logging.Logger, before: Watched | None = None) -> None:
         """``before``: what was watched until now; its sets stay until they can be replaced."""
         self.failures: int = before.failures if before else 0
-        # The last look that still found every file as it was taken; what changed did so after it.
+        # The last look that found every file as it was read; what has changed did so after it.
         self.since = 0.0
         self._log = log
         known: dict[str, _File] = before._files if before else {}
@@ -57,7 +57,7 @@ class Watched:
         for key, file in self._files.items():
             taken |= self._look(key, file)
             resting &= file.seen == file.tried
-        if resting and not taken:
+        if resting:
             self.since = now
         return taken
 
