@@ -23,7 +23,7 @@ KEYS = (
     "capture.ring_mib", "capture.block_ms", "capture.workers", "capture.cpus", "capture.promiscuous",
     "capture.ignore_outgoing", "capture.synack_sample", "capture.mute_seconds", "capture.suspect_seconds",
     "capture.max_streams", "capture.stream_seconds", "capture.max_bytes", "capture.queue", "privacy.handshakes",
-    "agent.max_servers",
+    "agent.max_servers", "agent.retention_days", "agent.max_observations",
 )  # fmt: skip
 
 _AS_SHOWN = (

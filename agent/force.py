@@ -113,6 +113,7 @@ class InForce:
             "number": self._number,
             "applied": min(self._applied.values(), default=0),
             "applied_seconds": self._delay,
+            "prefixes": self._sizes(),
             "prefix_files_failing": self._watched.failing,
             "prefix_file_failures": self._watched.failures,
             "reload_successful": self.loaded.successful,
@@ -129,8 +130,10 @@ class InForce:
         sets = self._watched.sets()
         self._looked = looked(self.config, sets) if sets else _NOBODY
         self._number += 1
-        counts = {name: len(prefixes) for name, prefixes in self._looked._asdict().items()}
-        self._log.info("section", extra={"number": self._number, **counts})
+        self._log.info("section", extra={"number": self._number, **self._sizes()})
+
+    def _sizes(self) -> dict[str, int]:
+        return {tier: len(prefixes) for tier, prefixes in self._looked._asdict().items()}
 
     def _tell_all(self, doors: Doors) -> None:
         for connection in self._applied:

@@ -193,12 +193,13 @@ class InForce(Body):
 
     ``number``: of the last section; ``applied``: of the last that every capture process has applied;
     ``applied_seconds``: from the last look that did not know of a change of the prefix files to its being applied;
-    ``sha256``: of the configuration, shortened.
+    ``prefixes``: how many there are of each tier; ``sha256``: of the configuration, shortened.
     """
 
     number: Count = 0
     applied: Count = 0
     applied_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    prefixes: dict[Counter, Count] = {}
     prefix_files_failing: Count = 0
     prefix_file_failures: Count = 0
     reload_successful: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporters.families import counter, gauge, gauges
+from exporters.families import by_one, counter, gauge, gauges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,7 @@ def configuration(force: InForce) -> Iterator[Metric]:
         "From the last change of a prefix file to every capture process judging by it.",
         force.applied_seconds,
     )
+    yield gauges("prefixes", "Prefixes of each tier, aggregated.", ("tier",), by_one(force.prefixes.items()))
     yield gauge("prefix_files_failing", "Prefix files that cannot be used as they are now.", force.prefix_files_failing)
     yield counter(
         "prefix_file_failures", "Times that a prefix file was found not to be usable.", force.prefix_file_failures

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # Of what was lost since the start, so small a part says nothing about today.
 _OLD = 0.001
 
+# The retention job runs each hour (agent/keeping.py); twice that long without success is no delay any more.
+LATE = 7200.0
+
 # Kinds that only a client's side of a handshake tells.
 _OF_CLIENTS = ("kind.tls.sni",)
 
@@ -117,3 +120,8 @@ def one_sided(view: View) -> bool:
 def restarted(view: View) -> bool:
     workers = view.said.config.get("capture.workers", 1)
     return view.total("connections.capture") > (workers if isinstance(workers, int) else 1)
+
+
+def retention_late(view: View) -> bool:
+    last = view.gauges.get("store.retention_last_success")
+    return last is not None and view.said.time - max(last, view.said.started) > LATE

@@ -49,7 +49,7 @@ def walk(before: Diagnosis, after: Diagnosis) -> list[Step]:
         Step(view, stage, broken(view, stage.name))
         for view in views(before, after)
         for stage in STAGES
-        if view.where in stage.where
+        if stage.belongs(view)
     ]
 
 

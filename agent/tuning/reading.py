@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 LINE = "line"  # what is behind all collectors: streams, dissectors, the agent
 
+# Of what is known of the store, what is counted; the rest is how it is now.
+_STORED = ("write_failures", "deleted.age", "deleted.rows")
+
 Where = str  # "interface", "file" or LINE
 
 
@@ -85,6 +88,7 @@ def line_counts(said: Diagnosis) -> dict[str, int]:
         **{f"evidence.{fingerprint}": count for fingerprint, count in said.evidence.items()},
         **{f"inventory.{event}": count for event, count in said.inventory.items()},
         **{f"connections.{door}": count for door, count in said.connections.items()},
+        **{f"store.{name}": int(said.store[name] or 0) for name in _STORED if name in said.store},
     }
 
 

@@ -24,6 +24,7 @@ from agent.tuning.conditions import (
     one_sided,
     only,
     restarted,
+    retention_late,
     rises,
     share,
     some,
@@ -289,6 +290,21 @@ RULES: tuple[Rule, ...] = (
         "evicted", "believed", BEHIND, share("inventory.servers_evicted", of="inventory.observations"),
         "servers are forgotten, because there are more than may be kept",
         knobs=(("agent.max_servers", "raise"),),
+    ),
+    Rule(
+        "store-fails", "stored", BEHIND, rises("store.write_failures"),
+        "the store cannot be written; nothing is lost as long as the agent lives",
+        advice="the log says why; see that its disk has room and that it is the daemon's own",
+    ),
+    Rule(
+        "store-full", "stored", BEHIND, rises("store.deleted.rows"),
+        "observations are deleted before their time, because there are more than may be stored",
+        knobs=(("agent.max_observations", "raise"), ("agent.retention_days", "lower")),
+    ),
+    Rule(
+        "too-long-kept", "stored", BEHIND, retention_late,
+        "what is too old has not been deleted for two hours: it is kept longer than it may be",
+        advice="the log says why; see that the store's disk has room",
     ),
 )  # fmt: skip
 

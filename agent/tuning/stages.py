@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.tuning.reading import LINE
 from agent.tuning.rules import BEHIND, BOTH, FILES, INTERFACE
 
 if TYPE_CHECKING:
@@ -14,7 +13,8 @@ if TYPE_CHECKING:
 class Stage(NamedTuple):
     """``counts`` and ``gauges``: name -> what it counts, for people. The first of the counts is always shown.
 
-    ``of`` is the counter of which these are a part. ``families``: how the names of further counters begin.
+    ``of`` is the counter of which these are a part. ``families``: how the names of further counters begin. ``needs``: a
+    gauge without which there is no such stage.
     """
 
     name: str
@@ -23,6 +23,11 @@ class Stage(NamedTuple):
     gauges: tuple[tuple[str, str], ...] = ()
     of: str = ""
     families: tuple[str, ...] = ()
+    needs: str = ""
+
+    def belongs(self, view: View) -> bool:
+        """Whether what the view is of has such a stage."""
+        return view.where in self.where and (not self.needs or self.needs in view.gauges)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -63,7 +68,8 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "capture", BEHIND,
         (("parse_microseconds", "of work"), ("connections.capture", "starts"), ("rejected", "messages refused")),
-        (("sets.number", "sections told"), ("sets.applied", "applied")),
+        (("sets.prefixes.handshakes", "prefixes for handshakes"), ("sets.prefixes.headers", "for headers"),
+         ("sets.prefixes.resolvers", "of resolvers"), ("sets.number", "sections told"), ("sets.applied", "applied")),
     ),
     Stage(
         "streams", BEHIND,
@@ -88,9 +94,17 @@ STAGES: tuple[Stage, ...] = (
         (("kept", "servers kept"), ("exchange", "with signs of Exchange"), ("servers.confirmed", "confirmed"),
          ("servers.probable", "probable"), ("servers.suspected", "suspected")),
     ),
+    Stage(
+        "stored", BEHIND,
+        (("store.write_failures", "writes failed"), ("store.deleted.age", "deleted for age"),
+         ("store.deleted.rows", "deleted for lack of room")),
+        (("store.observations", "observations kept"), ("store.servers", "servers"), ("store.bytes", "bytes")),
+        needs="store.observations",
+    ),
 )  # fmt: skip
 
 _NAMED = frozenset(name for stage in STAGES for name, _ in stage.counts)
+_ALWAYS = ("kept", "store.observations")
 _RATIOS = ("ring_fill",)
 _NO_PARTS = ("takeovers", "seen_twice", "ring_freezes", "inventory.repeats", "inventory.surplus")
 PARSED = "parse_microseconds"
@@ -122,7 +136,7 @@ def _gauge(name: str, what: str, view: View) -> str:
         return _SWITCHES[name][not value]
     if name in _RATIOS:
         return f"{value:.0%} {what}"
-    return f"{value:,.0f} {what}" if value or (view.where == LINE and name == "kept") else ""
+    return f"{value:,.0f} {what}" if value or name in _ALWAYS else ""
 
 
 def _part(name: str, of: str, view: View) -> str:

@@ -74,6 +74,10 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("headers-alone", {"cleared": ["observations"], "observations": {"tcp.synack": 20}}, {}),
     ("no-evidence", {"cleared": ["evidence"]}, {}),
     ("evicted", {}, {"inventory": {"servers_evicted": 1}}),
+    ("store-fails", {"store": {"observations": 5.0}}, {"store": {"write_failures": 1.0}}),
+    ("store-full", {"store": {"observations": 5.0}}, {"store": {"deleted.rows": 1.0}}),
+    ("too-long-kept", {"time": 9000.0, "store": {"retention_last_success": 1000.0}}, {}),
+    ("too-long-kept", {"time": 9000.0, "store": {"retention_last_success": 0.0}}, {}),
     ("nobody-looks", {"interfaces": [{"name": "eth1", "counts": COUNTS, "gauges": {}}]}, {}),
 ]  # fmt: skip
 
@@ -97,6 +101,9 @@ WELL: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("headers-alone", {"cleared": ["observations"], "observations": {"tcp.synack": 19}}, {}),
     ("no-evidence", {"cleared": ["evidence", "observations"], "observations": {"http.server": 900}}, {}),
     ("not-applied", {"sets": {"number": 4.0, "applied": 4.0}}, {}),
+    ("not-applied", {"sets": {"number": 4.0}, "config": {"capture.interfaces": []}}, {}),
+    ("store-fails", {"store": {"observations": 5.0, "write_failures": 3.0, "deleted.rows": 2.0}}, {}),
+    ("too-long-kept", {"time": 7000.0, "store": {"retention_last_success": 0.0}}, {}),
     ("not-counted", {"config": {"capture.count_frames": False}}, {}),
 ]
 
