@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.screen import colour, coloured, printable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 LOSES = 1  # the exit code where a stage does
 
 _INDENT = " " * 20
+_WIDTH = 110
 _COLOURS = {"loses": "red", "remark": "yellow", "ok": "green"}
 
 
@@ -94,8 +96,12 @@ def report(steps: list[Step], *, on: bool = False) -> str:
         state = colour(f"{step.state:7}", _COLOURS[step.state], on=on)
         lines.append(f"  {step.stage.name:10}{state} {printable(shown(step.stage, step.view))}".rstrip())
         for rule in step.broken:
-            lines += [f"{_INDENT}{text}" for text in advice(rule, step.view)]
+            lines += [wrapped for text in advice(rule, step.view) for wrapped in _wrapped(text)]
     return "\n".join([*lines[1:], "", *_verdict(steps)]) + "\n"
+
+
+def _wrapped(text: str) -> list[str]:
+    return wrap(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=f"{_INDENT}  ", break_on_hyphens=False)
 
 
 def _title(view: View) -> str:

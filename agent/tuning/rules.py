@@ -96,7 +96,10 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "nothing-admitted", "filter", INTERFACE,
-        some(measures("filter_suspect", 1.0), none("frames_seen", although="offered", least=1000)),
+        every(
+            no(rises("not_opened")),
+            some(measures("filter_suspect", 1.0), none("frames_seen", although="offered", least=1000)),
+        ),
         "frames arrive and the filter admits none: the prefixes are not those of the mirrored traffic, or it comes in a"
         " tunnel that is not configured, or the forwarding path (VPP, DPDK, a flow offload) passes the tap by",
         knobs=(("capture.prefixes", "correct"), ("privacy.customers", "correct"),

@@ -67,9 +67,10 @@ STAGES: tuple[Stage, ...] = (
     Stage("used", BOTH, (("frames_used", "frames looked into"),), of="frames_seen"),
     Stage(
         "capture", BEHIND,
-        (("parse_microseconds", "of work"), ("connections.capture", "starts"), ("rejected", "messages refused")),
+        (("parse_microseconds", "of work"), ("connections.capture", "start(s)"), ("rejected", "messages refused")),
         (("sets.prefixes.handshakes", "prefixes for handshakes"), ("sets.prefixes.headers", "for headers"),
-         ("sets.prefixes.resolvers", "of resolvers"), ("sets.number", "sections told"), ("sets.applied", "applied")),
+         ("sets.prefixes.resolvers", "of resolvers"), ("sets.number", "is the newest section"),
+         ("sets.applied", "is applied")),
     ),
     Stage(
         "streams", BEHIND,

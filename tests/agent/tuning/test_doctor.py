@@ -53,7 +53,7 @@ def test_a_daemon_that_is_well() -> None:
         "  used      ok      9,000 frames looked into (45 %)",
         "",
         "behind the collectors",
-        "  capture   ok      3 sections told; 3 applied; 2.0 s of work, 0% of a core; 1 starts",
+        "  capture   ok      3 is the newest section; 3 is applied; 2.0 s of work, 0% of a core; 1 start(s)",
         "  streams   ok      4,000 streams; 3 with a gap; 20 let go for age; 2 longer than is looked at",
         "  dissected ok      0 malformed DNS; 4 malformed smtp (0.1 %)",
         "  told      ok      3,000 observations; 500 repeated, not told",
@@ -69,8 +69,8 @@ def test_what_loses_is_told_with_its_cause_and_its_keys() -> None:
     assert (
         "  ring      loses   10% full at most; 40 dropped (0.2 %), 20/s\n"
         "                    frames come faster than they are read out of the ring\n"
-        "                    try: raise capture.ring_mib (now 32), or raise capture.workers (now 1), or raise"
-        " capture.synack_sample (now 32), or narrow capture.ports (now empty)\n"
+        "                    try: raise capture.ring_mib (now 32), or raise capture.workers (now 1), or raise\n"
+        "                      capture.synack_sample (now 32), or narrow capture.ports (now empty)\n"
         "                    see that nothing else has the CPUs of capture\n"
     ) in told
     assert told.endswith("\nFirst to lose: ring of eth1. Also: told.\n")
