@@ -94,7 +94,9 @@ class Inventory:
             if server is None:
                 continue
             for fact in those:
-                server.observations.pop(_key(fact), None)
+                known = server.observations.get(_key(fact))
+                if known is not None and known.value == fact.value:
+                    del server.observations[_key(fact)]
             left = set(map(id, server.observations.values()))
             server.evidence = [e for e in server.evidence if id(e.observation) in left]
             server.signed = any(not EXCHANGE.isdisjoint(e.claims.products) for e in server.evidence)

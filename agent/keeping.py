@@ -17,7 +17,7 @@ from agent.store import Store
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from agent.inventory import Inventory
     from agent.model import Observation
@@ -56,20 +56,24 @@ class Keeping:
         self._sample = Sample()
         self._next_commit = float("-inf")
         self._next_slice = float("-inf")
+        self._loading: Iterator[list[Observation]] | None = None
         self._last_success = 0.0
         self._failures = 0
 
     def begin(self) -> None:
-        """Load what the store has into the inventory. Raises sqlite3.Error: what cannot be read is not gone on with."""
+        """Begin to load what the store has into the inventory; ``tend`` goes on with it. Raises sqlite3.Error."""
         if self._store is None:
             return
         while self._store.behind and self._tried(self._store.commit):
             pass  # The bounds were lowered since it was written.
         self._last_success = self._store.last_success(RETENTION)
-        for observation in self._store.load(self._now() - self._seconds):
-            self._inventory.observe(observation)
         self._inventory.gone = self._store.waiting.forget
-        self._log.info("store loaded", extra={"servers": self._store.servers, "observations": self._store.observations})
+        self._loading = self._store.load(self._now() - self._seconds)
+
+    @property
+    def loading(self) -> bool:
+        """Whether the inventory does not have yet all that the store has."""
+        return self._loading is not None
 
     def observe(self, observation: Observation) -> None:
         """Take one fact in, or note that it was seen again."""
@@ -83,18 +87,25 @@ class Keeping:
         """Seconds until ``tend`` has something to do."""
         if self._store is None:
             return float("inf")
+        if self._loading is not None:
+            return 0.0
         due = min(self._next_slice, self._next_commit) if self._store.due else self._next_slice
         return max(0.0, due - self._monotonic())
 
     def tend(self) -> None:
-        """Do what is due: a commit, a slice of the retention job. A few tens of milliseconds at most."""
+        """Do what is due: a commit, and some of the loading or of the retention job. Some tens of milliseconds.
+
+        Raises sqlite3.Error where the store cannot be loaded: what cannot be read is not gone on with.
+        """
         if self._store is None:
             return
         if self._store.due and self._monotonic() >= self._next_commit:
             done = self._tried(self._store.commit)
             gap = RETRY if not done else 0.0 if self._store.behind else LEAST_GAP
             self._next_commit = self._monotonic() + gap
-        if self._monotonic() >= self._next_slice:
+        if self._loading is not None:
+            self._load(self._loading)
+        elif self._monotonic() >= self._next_slice:
             self._next_slice = self._monotonic() + self._retain(self._store)
 
     def end(self) -> None:
@@ -117,6 +128,14 @@ class Keeping:
             "write_failures": self._failures,
             "retention_last_success": self._last_success,
         }
+
+    def _load(self, pages: Iterator[list[Observation]]) -> None:
+        page = next(pages, None)
+        for observation in page or ():
+            self._inventory.observe(observation)
+        if page is None:
+            self._loading = None
+            self._log.info("store loaded", extra={"servers": len(self._inventory)})
 
     def _retain(self, store: Store) -> float:
         """Delete some of what is too old. Seconds until the next time: none, or an hour once nothing is too old."""

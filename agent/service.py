@@ -206,7 +206,8 @@ class Service:
 
     def _tell_exporter(self) -> None:
         """Send a snapshot if it is time and the exporter shows the one before: what it has not read never piles up."""
-        if self._exporter is None or self._number != self._shown or self._until_due() > 0:
+        waits = self._keeping.loading or self._number != self._shown
+        if self._exporter is None or waits or self._until_due() > 0:
             return
         began = self._monotonic()
         self._number += 1

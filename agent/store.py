@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from agent.schema import Step
 
-BATCH = 1024  # facts written, or deleted, in one transaction: a few tens of milliseconds
+BATCH = 512  # facts written, or deleted, in one transaction: a few tens of milliseconds
+_PAGE = 16  # servers loaded in one turn
 _FEW = 64  # servers deleted in one transaction; each has at most some tens of facts
 
 Reason = Literal["age", "rows"]
@@ -42,10 +43,12 @@ _OLDEST = "ORDER BY o.last_seen, o.id LIMIT ?"
 _OF_OLDEST_SERVERS = (
     "WHERE s.id IN (SELECT id FROM servers ORDER BY last_seen, id LIMIT ?) ORDER BY s.last_seen, s.id LIMIT ?"
 )
-_LOADED = (
+_NEXT_SERVERS = "SELECT last_seen, id FROM servers WHERE (last_seen, id) > (?, ?) ORDER BY last_seen, id LIMIT ?"
+_OF_SERVERS = (
     "SELECT s.address, o.port, o.transport, o.kind, o.value, o.first_seen, o.origin, o.collector"
     " FROM servers s JOIN observations o ON o.server = s.id"
-    " WHERE o.last_seen >= ? ORDER BY s.last_seen, s.id, o.id"
+    " WHERE (s.last_seen, s.id) > (?, ?) AND (s.last_seen, s.id) <= (?, ?) AND o.last_seen >= ?"
+    " ORDER BY s.last_seen, s.id, o.id"
 )
 _SEEN_AGAIN = (
     "UPDATE observations SET last_seen = max(last_seen, ?)"
@@ -133,17 +136,23 @@ class Store:
             deleted = self._delete(_TOO_OLD, (before, most), "age")
         return self._absent(deleted)
 
-    def load(self, since: float) -> Iterator[Observation]:
+    def load(self, since: float) -> Iterator[list[Observation]]:
         """Every fact last seen at that time or later, as it was first seen; the servers seen last come last.
 
-        Raises sqlite3.Error.
+        Some servers at a time, so that others have their turn; what is seen again meanwhile may come twice. Raises
+        sqlite3.Error.
         """
         # The same few words and endpoints are in every row; one of each in memory makes that a third.
         same: Callable[[Any], Any] = intern
         endpoint = lru_cache(256)(Endpoint)
-        for address, port, transport, kind, value, first, origin, collector in self._db.execute(_LOADED, (since,)):
-            server = endpoint(address, port, same(transport))
-            yield Observation(server, same(kind), value, first, same(origin), same(collector))
+        after = float("-inf"), 0
+        while servers := self._db.execute(_NEXT_SERVERS, (*after, _PAGE)).fetchall():
+            rows = self._db.execute(_OF_SERVERS, (*after, *servers[-1], since)).fetchall()
+            after = servers[-1]
+            yield [
+                Observation(endpoint(address, port, same(transport)), same(kind), value, first, same(origin), same(by))
+                for address, port, transport, kind, value, first, origin, by in rows
+            ]
 
     def last_success(self, job: str) -> float:
         """When a job was last done to its end; 0 if never."""

@@ -30,8 +30,9 @@ class House:
     """An agent's keeping with clocks of its own; ``again`` is that agent after a kill."""
 
     def __init__(
-        self, directory: Path | None, observations: int = 1000, servers: int = 100, days: int = 30, now: float = NOON
-    ) -> None:
+        self, directory: Path | None, observations: int = 1000, servers: int = 100, days: int = 30,
+        *, now: float = NOON, whole: bool = True,
+    ) -> None:  # fmt: skip
         self.given = observations, servers, days
         self.directory, self.now = directory, now
         self.store = Store(directory, observations, servers) if directory else None
@@ -43,11 +44,14 @@ class House:
         if self.store:
             self.store.open()
         self.keeping.begin()
+        while self.keeping.loading and whole:
+            assert self.keeping.until_due() == 0.0
+            self.keeping.tend()
 
-    def again(self, *, killed: bool = True) -> House:
+    def again(self, *, killed: bool = True, whole: bool = True) -> House:
         if self.store:
             self.store.close() if killed else self.keeping.end()
-        return House(self.directory, *self.given, now=self.now)
+        return House(self.directory, *self.given, now=self.now, whole=whole)
 
     def tell(self, value: str = GREETING, kind: str = "smtp.greeting", address: str = "192.0.2.1") -> None:
         self.keeping.observe(Observation(Endpoint(address, 25), kind, value, self.now, "passive", "smtp"))
@@ -61,7 +65,7 @@ class House:
 
     def facts(self) -> set[tuple[str, str, str]]:
         assert self.store
-        return {(o.server.address, o.kind, o.value) for o in self.store.load(0.0)}
+        return {(o.server.address, o.kind, o.value) for page in self.store.load(0.0) for o in page}
 
     def remembered(self) -> set[tuple[str, str, str]]:
         every = [o for server in self.inventory._servers.values() for o in server.observations.values()]
@@ -77,6 +81,25 @@ def test_what_was_believed_is_believed_again(tmp_path: Path) -> None:
     second = first.again()
     assert second.believed() == first.believed()
     assert [a.product for a in second.believed()] == ["exchange", "other"]
+
+
+def test_facts_that_come_while_it_loads_are_taken(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    for n in range(100):
+        house.tell(address=f"192.0.2.{n}")
+    house.tend()
+    house.now += DAY
+    again = house.again(whole=False)
+    again.keeping.tend()
+    assert 0 < len(again.inventory) < 100
+    again.tell(GREETING.replace("2 Nov", "3 Nov"), address="192.0.2.99")
+    again.tell("new.example.org", "tls.sni", address="192.0.2.99")
+    again.tend()
+    assert not again.keeping.loading
+    assert len(again.inventory) == 100
+    assert len(again.remembered()) == 101
+    last = again.again()
+    assert last.remembered() == house.remembered() | {("192.0.2.99", "tls.sni", "new.example.org")}
 
 
 def test_a_commit_is_made_at_once_and_then_every_half_second(tmp_path: Path) -> None:
@@ -295,7 +318,8 @@ def test_memory_and_store_never_disagree_for_long(
             elif what == "wait":
                 house.now += float(which[0])  # type: ignore[arg-type]
             else:
-                house = house.again(killed=what == "kill")
+                house = house.again(killed=what == "kill", whole=False)
+                continue  # What comes next comes while it loads.
             house.tend()
             house.now += LEAST_GAP
             house.tend()

@@ -36,6 +36,10 @@ def committed(store: Store) -> None:
         store.commit()
 
 
+def loaded(store: Store) -> list[Observation]:
+    return [o for page in store.load(0.0) for o in page]
+
+
 def rows(directory: Path, columns: str, table: str = "observations") -> list[tuple[object, ...]]:
     with sqlite3.connect(directory / DATABASE) as connection:
         return connection.execute(f"SELECT {columns} FROM {table} ORDER BY id").fetchall()
@@ -56,7 +60,7 @@ def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
     store.waiting.take(fact("too late"), 9.0)
     store.close()
     again = opened(tmp_path)
-    assert list(again.load(0.0)) == told
+    assert loaded(again) == told
     assert (again.observations, again.servers) == (3, 2)
     again.close()
     again.close()
@@ -83,7 +87,7 @@ def test_a_server_that_was_forgotten_and_is_seen_again_has_only_what_it_showed_s
     store.waiting.forget("192.0.2.1")
     store.waiting.take(fact("since"), 200.0)
     store.commit()
-    assert [o.value for o in store.load(0.0)] == ["since"]
+    assert [o.value for o in loaded(store)] == ["since"]
     assert (store.observations, store.servers, store.deleted["rows"]) == (1, 1, 1)
     store.close()
 
@@ -100,11 +104,11 @@ def test_a_write_that_fails_changes_nothing_and_succeeds_later(tmp_path: Path) -
     with pytest.raises(sqlite3.OperationalError, match="full"):
         store.commit()
     assert (store.observations, store.servers, store.deleted["rows"]) == (1, 1, 0)
-    assert [o.value for o in store.load(0.0)] == ["before"]
+    assert [o.value for o in loaded(store)] == ["before"]
     store._db.execute("PRAGMA max_page_count = 1000000")
     committed(store)
     assert (store.observations, store.servers, store.deleted["rows"]) == (50, 50, 1)
-    assert len(list(store.load(0.0))) == 50
+    assert len(loaded(store)) == 50
     store.close()
 
 
@@ -147,7 +151,7 @@ def test_rows_that_a_lowered_bound_leaves_over_go_in_turns(tmp_path: Path, monke
         assert 0 < len(store.commit()) <= 14
         turns += 1
     assert turns >= 5
-    assert [o.value for o in store.load(0.0)] == [str(n) for n in range(70, 100)]
+    assert [o.value for o in loaded(store)] == [str(n) for n in range(70, 100)]
     assert rows(tmp_path, "address", "servers") == [(f"192.0.2.{n}",) for n in (7, 8, 9)]
     store.close()
 
@@ -217,7 +221,7 @@ def test_it_is_what_a_simple_model_says(actions: list[tuple[object, ...]], obser
                 elif what == "reopen":
                     store.close()
                     store = opened(Path(directory), observations, servers)
-                kept = {(o.server.address, o.value): o.time for o in store.load(0.0)}
+                kept = {(o.server.address, o.value): o.time for o in loaded(store)}
                 assert kept == {key: first for key, (first, _) in model.facts.items()}
                 assert (store.observations, store.servers) == (len(kept), len({a for a, _ in kept}))
                 assert store.observations <= observations

@@ -20,6 +20,10 @@ MOST = 3000  # observations in the store
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def loaded(store: Store) -> list[Observation]:
+    return [o for page in store.load(0.0) for o in page]
+
+
 def write(directory: str, seed: int) -> None:
     """Write facts numbered upwards until killed, and say what is done: `first` and `last` as of which all are there.
 
@@ -29,7 +33,7 @@ def write(directory: str, seed: int) -> None:
     chance = random.Random(seed)
     store = Store(Path(directory), MOST, 1000)
     store.open()
-    last = max((int(o.value) for o in store.load(0.0)), default=0)
+    last = max((int(o.value) for o in loaded(store)), default=0)
     first = gone = 0
 
     def say() -> None:
@@ -87,7 +91,7 @@ def test_a_kill_at_any_point_harms_nothing(tmp_path: Path) -> None:
             continue
         store = Store(tmp_path, MOST, 1000)
         store.open()
-        there = sorted(int(o.value) for o in store.load(0.0))
+        there = sorted(int(o.value) for o in loaded(store))
         store.close()
         where = f"seed {seed}, turn {turn}"
         missing = set(range(max(1, first), last + 1)).difference(there)
