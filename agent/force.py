@@ -136,7 +136,7 @@ class InForce:
         return {tier: len(prefixes) for tier, prefixes in self._looked._asdict().items()}
 
     def _tell_all(self, doors: Doors) -> None:
-        for connection in self._applied:
+        for connection in list(self._applied):  # who does not take it is put out, and is not among them any more
             self._tell(connection, doors)
 
     def _tell(self, connection: Connection, doors: Doors) -> None:

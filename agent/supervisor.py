@@ -305,7 +305,7 @@ class Daemon:
         if _AGENT not in restarted:
             self._tell_configuration()
         names = [role.name for role in restarted]
-        self._log.info("configuration reloaded", extra={"changed": sorted(changed), "restarted": names})
+        self._log.info("configuration reloaded", extra={"changed": ",".join(changed), "restarted": ",".join(names)})
         self._children[0].tell(Type.RELOADED, {"error": None, "restarted": names})
         self._restart(restarted)
 

@@ -51,12 +51,12 @@ def config(*files: Path, **sections: Any) -> Config:
     return check(base | sections, "test")
 
 
-def get(url: str, page: str) -> tuple[str, str]:
+def get(url: str, page: str, method: str = "GET") -> tuple[str, str]:
     host, port = url.removeprefix("http://").removesuffix("/metrics").rsplit(":", 1)
-    with socket.socket() as client:
+    with socket.socket(socket.AF_INET6 if "[" in host else socket.AF_INET) as client:
         client.settimeout(10)
-        client.connect((host, int(port)))
-        client.sendall(f"GET {page} HTTP/1.0\r\n\r\n".encode())
+        client.connect((host.strip("[]"), int(port)))
+        client.sendall(f"{method} {page} HTTP/1.0\r\n\r\n".encode())
         answer = b""
         while more := client.recv(65_536):
             answer += more
