@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _MASK = 0xFFFFFFFF
+_RANDOM = 0xFFFFF038  # SKF_AD_OFF + SKF_AD_RANDOM of linux/filter.h
 
 
 class _OutOfFrameError(Exception):
@@ -16,22 +17,24 @@ def _load(frame: bytes, at: int, width: int) -> int:
     return int.from_bytes(frame[at : at + width], "big")
 
 
-def run(program: list[tuple[int, int, int, int]], frame: bytes, wire: int) -> int:
-    """The program's verdict on a frame: how many bytes of it are wanted."""
+def run(program: list[tuple[int, int, int, int]], frame: bytes, wire: int, rolled: int = 0) -> int:
+    """The program's verdict on a frame: how many bytes of it are wanted. ``rolled`` is every random number."""
     try:
-        return _run(program, frame, wire)
+        return _run(program, frame, wire, rolled)
     except _OutOfFrameError:
         return 0
 
 
-def _run(program: list[tuple[int, int, int, int]], frame: bytes, wire: int) -> int:  # noqa: C901 - one arm an opcode
+def _run(program: list[tuple[int, int, int, int]], frame: bytes, wire: int, rolled: int) -> int:  # noqa: C901 - one arm an opcode
     a = x = pc = 0
     memory = [0] * 16
     while True:
         code, yes, no, k = program[pc]
         pc += 1
         family = code & 7
-        if code in (0x20, 0x28, 0x30):
+        if code == 0x20 and k == _RANDOM:
+            a = rolled
+        elif code in (0x20, 0x28, 0x30):
             a = _load(frame, k, {0x20: 4, 0x28: 2, 0x30: 1}[code])
         elif code in (0x40, 0x48, 0x50):
             a = _load(frame, x + k, {0x40: 4, 0x48: 2, 0x50: 1}[code])
@@ -55,6 +58,8 @@ def _run(program: list[tuple[int, int, int, int]], frame: bytes, wire: int) -> i
             a = x
         elif code == 0x06:
             return k
+        elif code == 0x16:
+            return a
         elif code == 0x05:
             pc += k
         elif family == 5:

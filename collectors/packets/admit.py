@@ -8,7 +8,12 @@ continues in segments that begin like nothing in particular.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from collectors.packets.wanted import DISSECTORS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # The ports whose SYN-ACK tells of the stack below a mail or web server.
 SERVICE_PORTS = (25, 80, 110, 143, 443, 465, 587, 993, 995, 2525)
@@ -18,7 +23,7 @@ DNS_PORT = 53
 HTTPS = 443
 
 # The first four bytes of a server's payload.
-WORDS = (b"* OK", b"* PR", b"* CA", b"+ Tl", b"HTTP")
+_WORDS = {"mailbox": (b"* OK", b"* PR", b"* CA", b"+ Tl"), "http": (b"HTTP",)}
 POP3_OK = b"+OK"
 # Three digits, then a space or a hyphen (RFC 5321 4.2): mask and value of the four bytes as a number.
 REPLY_MASK, REPLY = 0xF8F0F0F2, 0x30303020
@@ -39,39 +44,68 @@ SERVER, CLIENT = 1, 2
 
 
 class Rules:
-    """The rules as far as enabled dissectors want it, for servers on some ports, or on any where none are named."""
+    """The rules as far as enabled dissectors want them, for servers on some ports, or on any where none are named.
 
-    def __init__(self, dissectors: frozenset[str] = frozenset(DISSECTORS), ports: tuple[int, ...] = ()) -> None:
-        self.dissectors, self.ports = dissectors, frozenset(ports)
+    ``words`` are the first four bytes of a payload, ``smtp_ports`` those whose every payload is wanted, ``answering``
+    those whose SYN-ACK is.
+    """
+
+    def __init__(self, dissectors: Iterable[str] = DISSECTORS, ports: Iterable[int] = ()) -> None:
+        enabled, self.ports = frozenset(dissectors), frozenset(ports)
+        self.replies, self.pop3 = "smtp" in enabled, "mailbox" in enabled
+        self.tls, self.dns = "tls" in enabled, "dns" in enabled
+        self.words = tuple(word for name, words in _WORDS.items() if name in enabled for word in words)
+        self.smtp_ports = self._of(SMTP_PORTS) if self.replies else ()
+        self.answering = self._of(SERVICE_PORTS) if "tcp" in enabled else ()
+
+    def _of(self, ports: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(port for port in ports if not self.ports or port in self.ports)
+
+    @property
+    def payloads(self) -> bool:
+        """Whether any TCP payload is wanted."""
+        return bool(self.words or self.replies or self.pop3 or self.tls)
 
     def side(self, payload: bytes, size: int, source: int, destination: int) -> int:
-        """SERVER or CLIENT for a TCP payload that is admitted, 0 for one that is not; ports as numbers.
+        """Who says a TCP payload that is wanted by itself, SERVER or CLIENT, or 0; ports as numbers.
 
         ``size`` is its length on the wire; of a frame that was cut, ``payload`` may hold less.
         """
-        side = payload_side(payload, size, source)
+        side = self.admitted(payload, size, source, destination)
         return 0 if side == SERVER and by_client(payload, source, destination) else side
 
+    def admitted(self, payload: bytes, size: int, source: int, destination: int) -> int:
+        """The same as far as a filter can tell, which knows of no stream that a certificate may belong to."""
+        side = self.begins(payload, size, source)
+        if side == SERVER and source >= SYSTEM_PORTS > destination:
+            return 0
+        if side and self.ports and (source if side == SERVER else destination) not in self.ports:
+            return 0
+        return side
 
-def payload_side(payload: bytes, size: int, source_port: int) -> int:
-    """SERVER or CLIENT for a TCP payload that is admitted, 0 for one that is not.
-
-    ``size`` is its length on the wire; of a frame that was cut, ``payload`` may hold less.
-    """
-    if len(payload) < min(size, 4) or not payload:
-        return 0
-    first = payload[0]
-    if size >= 4:
-        if first == HANDSHAKE and size >= 6 and payload[1] == TLS_MAJOR and payload[2] <= 7:
-            if len(payload) < 6:
-                return 0
-            if payload[5] == CLIENT_HELLO:
-                return CLIENT
-            if payload[5] in (SERVER_HELLO, CERTIFICATE):
+    def begins(self, payload: bytes, size: int, source: int) -> int:
+        """The side that a payload begins like one of, whatever the ports of its servers."""
+        if len(payload) < min(size, 4) or not payload:
+            return 0
+        first = payload[0]
+        if size >= 4:
+            if first == HANDSHAKE and size >= 6 and payload[1] == TLS_MAJOR and payload[2] <= 7:
+                if len(payload) < 6:
+                    return 0
+                if self.tls and payload[5] == CLIENT_HELLO:
+                    return CLIENT
+                if self.tls and payload[5] in (SERVER_HELLO, CERTIFICATE):
+                    return SERVER
+            elif self._word(payload):
                 return SERVER
-        elif payload[:4] in WORDS or payload[:3] == POP3_OK or int.from_bytes(payload[:4], "big") & REPLY_MASK == REPLY:
-            return SERVER
-    return SERVER if source_port in SMTP_PORTS and first != APPLICATION_DATA else 0
+        return SERVER if source in self.smtp_ports and first != APPLICATION_DATA else 0
+
+    def _word(self, payload: bytes) -> bool:
+        return (
+            payload[:4] in self.words
+            or (self.pop3 and payload[:3] == POP3_OK)
+            or (self.replies and int.from_bytes(payload[:4], "big") & REPLY_MASK == REPLY)
+        )
 
 
 def by_client(payload: bytes, source_port: int, destination_port: int) -> bool:

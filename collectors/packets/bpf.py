@@ -1,166 +1,166 @@
-"""The capture filter, generated: what `admit` and `decode` say, as one classic-BPF program.
+"""The capture filter, generated: what `admit`, `decode` and `wanted` say, as one classic-BPF program.
 
-libpcap applies it to files and the kernel will apply it to sockets; it runs the same either way. `layers` has its
-first half; here a TCP payload or a DNS message is judged by how it begins.
+libpcap applies it to files and the kernel to sockets; it runs the same either way. `layers` has its first half, with
+`express` in front for the most common heads and `tunnel_blocks` behind; here a TCP payload or a DNS message is judged
+by how it begins; `tree` has its end, where the server's address decides.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, summarize_address_range
-from itertools import pairwise
+from functools import lru_cache
 from typing import NamedTuple
 
 from collectors.packets import admit
 from collectors.packets import assembler as op
-from collectors.packets.assembler import Assembler, Instruction
-from collectors.packets.layers import IP, SCRATCH, advance, drop, ipv4, ipv6, layers, link_header
-from collectors.packets.wanted import HANDSHAKES, Tiers, Wanted
+from collectors.packets.assembler import MAX_INSTRUCTIONS, Assembler, Instruction
+from collectors.packets.decode import ETHERNET, LINK_TYPES, MAX_INNER_LAYERS, MAX_LAYERS, UDP
+from collectors.packets.express import express, glance
+from collectors.packets.layers import IP, L4, SCRATCH, advance, drop, ipv4, ipv6, layers, link_header
+from collectors.packets.tree import LENGTH, NEEDED, tree
+from collectors.packets.tunnel_blocks import entries, tunnel_blocks, udp_ports
+from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, QUIET, Wanted
 
-# Scratch memory that this half writes: the transport header, and its payload.
-_L4, _PAYLOAD = 2, 3
+# Scratch memory of this half: the payload of the transport header.
+_PAYLOAD = 3
 _SYN, _ACK = 0x02, 0x10
 
-# How many bytes of an admitted frame are wanted: a flight of 16 KiB, or headers.
-SNAP_DATA, SNAP_SYN_ACK, SNAP_DNS = 16_640, 192, 1_600
-
-
-class _Side(NamedTuple):
-    """Where the server's address and port stand: in the IPv4 header, the IPv6 header and the transport header."""
-
-    at4: int
-    at6: int
-    port: int
-
-
-_SOURCE, _DESTINATION = _Side(12, 8, 0), _Side(16, 24, 2)
+# How many bytes of an admitted frame are wanted: a flight of 16 KiB, or a message. Of a SYN-ACK its headers.
+SNAP_DATA, SNAP_DNS = 16_640, 1_600
 
 
 class Program(NamedTuple):
-    """The instructions, how many ranges of prefixes did not fit and are treated as HEADERS, and how many muted."""
+    """The instructions; how many ranges of prefixes did not fit and are of tier HEADERS; how many of the muted."""
 
     instructions: list[Instruction]
     demoted: int = 0
     unmuted: int = 0
 
 
-def generate(
-    link: int,
-    wanted: Wanted,
-    *,
-    following: tuple[int, ...] = (),
-    muted: tuple[bytes, ...] = (),
-) -> Program:
-    """The filter for one link type. Raises ValueError for a link type it does not know, or too many prefixes.
+class _Shape(NamedTuple):
+    """All that a program depends on but its tree. ``asked`` are the bits for which the tree is asked."""
+
+    link: int
+    dissectors: frozenset[str]
+    ports: tuple[int, ...]
+    encapsulations: frozenset[str]
+    sample: int
+    glimpse: int
+    following: tuple[int, ...]
+    asked: int
+
+
+def generate(link: int, wanted: Wanted, *, following: tuple[int, ...] = ()) -> Program:
+    """The filter for one link type. Raises ValueError for a link type it does not know.
 
     ``following`` are acknowledgement numbers whose segments are wanted whatever they hold. All segments of a server's
     flight carry the number that answers the client's hello, and hardly another flow carries the same: so a certificate
-    can be followed through segments that begin like nothing in particular. ``muted`` are packed addresses of servers
-    of whose port 443 nothing is wanted.
+    can be followed through segments that begin like nothing in particular. That is for files: it asks for no prefix.
     """
+    if link not in LINK_TYPES:
+        raise ValueError(f"no filter for link type {link}")
+    tiers = wanted.tiers
+    asked = sum(bit for bit in (HEADERS, HANDSHAKES, ANSWERS) if not tiers.everywhere(bit))
+    if asked and tiers.quiet and tiers.muted:
+        asked |= QUIET
+    shape = _Shape(
+        link, _within(wanted.dissectors, tiers.anywhere()), wanted.ports, wanted.encapsulations, wanted.sample,
+        wanted.glimpse, following, asked,
+    )  # fmt: skip
+    head = _head(shape)
+    if not asked:
+        return Program(list(head))
+    end = tree(tiers, MAX_INSTRUCTIONS - len(head))
+    return Program([*head, *end.instructions], end.demoted, end.unmuted)
+
+
+def _within(dissectors: frozenset[str], bits: int) -> frozenset[str]:
+    """The dissectors that get something to read where no address has more than these bits."""
+    return frozenset(
+        name for name in dissectors if bits & (HEADERS if name == "tcp" else ANSWERS if name == "dns" else HANDSHAKES)
+    )
+
+
+@lru_cache(maxsize=16)
+def _head(shape: _Shape) -> tuple[Instruction, ...]:
+    """The program up to its tree, which comes behind the last instruction."""
+    rules = admit.Rules(shape.dissectors, shape.ports)
     a = Assembler()
-    link_header(a, link)
-    layers(a)
-    ipv4(a)
-    ipv6(a)
+    if not shape.dissectors and not shape.glimpse:
+        drop(a)
+        return tuple(a.assemble())
+    inside = entries(shape.encapsulations)
+    if shape.link == ETHERNET:
+        express(a, rules, shape.following, udp_ports(shape.encapsulations))
+    _walk(a, shape, {UDP: "udp"} if rules.dns else {}, inside)
+    _tcp(a, rules, shape)
+    if rules.payloads:
+        _measure(a)
+        _payload(a, rules)
+    if rules.dns or UDP in inside:
+        _dns(a, rules, shape)
+    _verdicts(a, rules, shape)
+    return tuple(a.assemble())
+
+
+def _walk(a: Assembler, shape: _Shape, udp: dict[int, str], inside: dict[int, str]) -> None:
+    """From the link header to "tcp" and "udp", through one tunnel where there may be one."""
+    unknown, fragment = ("glimpse", "glimpse fragment") if shape.glimpse else ("unread", "unread")
+    link_header(a, shape.link)
+    layers(a, "", 0, unknown)
+    ipv4(a, "", udp | inside, fragment)
+    ipv6(a, "", udp | inside, fragment)
+    if shape.glimpse:
+        _glimpse(a, shape.glimpse)
+    if inside:
+        tunnel_blocks(a, shape.encapsulations)
+        layers(a, "inner ", MAX_LAYERS - MAX_INNER_LAYERS, "unread")
+        ipv4(a, "inner ", udp, "unread")
+        ipv6(a, "inner ", udp, "unread")
+    a.label("unread")
+    drop(a)
+
+
+def _glimpse(a: Assembler, one_in: int) -> None:
+    """X is two bytes before what cannot be read, or before the IP header of a fragment: the addresses come later."""
+    a.label("glimpse fragment")
+    advance(a, 8)
+    a.label("glimpse")
+    _sample(a, one_in, "not glimpsed")
+    a.op(op.TXA)
+    a.op(op.ADD, 2)
+    a.op(op.RET_A)
+    a.label("not glimpsed")
+    drop(a)
+
+
+def _sample(a: Assembler, one_in: int, otherwise: str) -> None:
+    """Go on with one of so many, as the kernel rolls the dice; the instruction is unknown to libpcap."""
+    if one_in > 1:
+        a.op(op.LDW_ABS, op.RANDOM)
+        a.branch(op.JGE, (1 << 32) // one_in, yes=otherwise)
+
+
+def _tcp(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
+    """X is on a TCP header, or 22 or 42 bytes before one; on to "measure" with X on the payload."""
     for base in (22, 42):
-        _glance(a, base, following)
-    _tcp(a, following)
-    _measure(a)
-    _payload(a)
-    _dns(a)
-    _verdicts(a, _networks(wanted.tiers), muted)
-    return Program(a.assemble())
-
-
-def _networks(tiers: Tiers) -> list[tuple[bytes, int]] | None:
-    """The prefixes of tier HANDSHAKES; None where that is everybody."""
-    if tiers.everywhere(HANDSHAKES):
-        return None
-    return [
-        (network.network_address.packed, network.prefixlen)
-        for size in (4, 16)
-        for (first, tier), (after, _) in pairwise([*tiers.steps(size), (1 << 8 * size, 0)])
-        if tier & HANDSHAKES
-        for network in summarize_address_range(_address(first, size), _address(after - 1, size))
-    ]
-
-
-def _address(number: int, size: int) -> IPv4Address | IPv6Address:
-    return ip_address(number.to_bytes(size, "big"))
-
-
-def _glance(a: Assembler, base: int, following: tuple[int, ...]) -> None:
-    """X is ``base`` bytes before a TCP or UDP header, on the IP header (less 2).
-
-    Most packets end here, by the first byte of their payload or by their port; what is left goes on at "tcp" or "udp".
-    """
-    a.label(f"tcp {base}")
-    a.op(op.LDB, base + 13)
-    a.branch(op.JSET, _SYN, yes=f"look {base}")
-    if following:
-        a.op(op.LDW, base + 8)
-    for number in following:
-        a.branch(op.JEQ, number, yes=f"look {base}")
-    a.op(op.LDB, base + 12)
-    a.op(op.RSH, 2)
-    a.op(op.AND, 0x3C)
-    a.op(op.ADD_X)
-    a.op(op.ADD, base)
-    a.op(op.TAX)
-    a.op(op.LDB, 0)  # ends the program where there is no payload, and no padding either
-    a.branch(op.JEQ, admit.APPLICATION_DATA, yes=f"pass {base}")
-    a.branch(op.JEQ, admit.HANDSHAKE, yes=f"look {base}")
-    a.branch(op.JGT, ord("H"), yes=f"by port {base}")
-    a.branch(op.JGE, ord("*"), yes=f"look {base}")
-    a.label(f"by port {base}")
-    a.op(op.LDX_MEM, IP)
-    a.op(op.LDH, base)
-    for port in admit.SMTP_PORTS:
-        a.branch(op.JEQ, port, yes=f"look {base}")
-    a.label(f"pass {base}")
-    drop(a)
-    a.label(f"udp {base}")
-    a.op(op.LDH, base)
-    a.branch(op.JEQ, admit.DNS_PORT, no=f"pass udp {base}")
-    advance(a, base)
-    a.goto("udp")
-    a.label(f"pass udp {base}")
-    drop(a)
-    a.label(f"look {base}")
-    a.op(op.LDX_MEM, IP)
-    advance(a, base)
-    a.goto("tcp")
-
-
-def _whole(a: Assembler, name: str) -> None:
-    """X is on the header of ``name``, here and after: end the program if it stands in a fragment of IPv4."""
-    a.op(op.STX, _L4)
-    a.op(op.LDX_MEM, IP)
-    _by_version(a, f"{name} whole")
-    a.op(op.LDH, 8)
-    a.branch(op.JSET, 0x3FFF, no=f"{name} whole")
-    drop(a)
-    a.label(f"{name} whole")
-    a.op(op.LDX_MEM, _L4)
-
-
-def _tcp(a: Assembler, following: tuple[int, ...]) -> None:
+        glance(a, base, rules, shape.following)
     a.label("tcp")
-    _whole(a, "tcp")
+    a.op(op.STX, L4)
     a.op(op.LDB, 13)
     a.branch(op.JSET, _SYN, yes="syn")
-    if following:
+    if shape.following:
         a.op(op.LDW, 8)
-    for number in following:
+    for number in shape.following:
         a.branch(op.JEQ, number, yes="followed")
-    a.op(op.LDB, 12)
-    a.op(op.RSH, 2)
-    a.op(op.AND, 0x3C)
-    a.branch(op.JGE, 20, no="no payload")
-    a.op(op.ADD_X)
-    a.op(op.TAX)
-    a.op(op.LDB, 0)
-    a.branch(op.JEQ, admit.APPLICATION_DATA, no="measure")
+    if rules.payloads:
+        a.op(op.LDB, 12)
+        a.op(op.RSH, 2)
+        a.op(op.AND, 0x3C)
+        a.branch(op.JGE, 20, no="no payload")
+        a.op(op.ADD_X)
+        a.op(op.TAX)
+        a.op(op.LDB, 0)
+        a.branch(op.JEQ, admit.APPLICATION_DATA, no="measure")
     a.label("no payload")
     drop(a)
 
@@ -170,8 +170,7 @@ def _measure(a: Assembler) -> None:
     a.label("measure")
     a.op(op.STX, _PAYLOAD)
     a.op(op.LDX_MEM, IP)
-    a.op(op.LDB, 2)
-    a.op(op.RSH, 4)
+    _version(a)
     a.branch(op.JEQ, 6, yes="length6")
     a.op(op.LDH, 4)
     a.branch(op.JEQ, 0, yes="offloaded")
@@ -196,18 +195,39 @@ def _measure(a: Assembler) -> None:
     drop(a)
 
 
-def _payload(a: Assembler) -> None:
+def _version(a: Assembler) -> None:
+    """X is two bytes before an IP header."""
+    a.op(op.LDB, 2)
+    a.op(op.RSH, 4)
+
+
+def _payload(a: Assembler, rules: admit.Rules) -> None:
     """X is on a payload of four bytes at least, and A its length."""
     a.label("payload")
     a.op(op.ST, SCRATCH)
     a.op(op.LDW, 0)
-    for word in admit.WORDS:
+    for word in rules.words:
         a.branch(op.JEQ, int.from_bytes(word, "big"), yes="server")
-    a.op(op.AND, admit.REPLY_MASK)
-    a.branch(op.JEQ, admit.REPLY, yes="server")
-    a.op(op.LDW, 0)
+    if rules.replies:
+        a.op(op.AND, admit.REPLY_MASK)
+        a.branch(op.JEQ, admit.REPLY, yes="server")
+        a.op(op.LDW, 0)
     a.op(op.RSH, 8)
-    a.branch(op.JEQ, int.from_bytes(admit.POP3_OK, "big"), yes="server")
+    if rules.pop3:
+        a.branch(op.JEQ, int.from_bytes(admit.POP3_OK, "big"), yes="server")
+    if rules.tls:
+        _handshake(a)
+    a.label("unsigned")
+    if rules.smtp_ports:
+        a.op(op.LDX_MEM, L4)
+        a.op(op.LDH, 0)
+        for port in rules.smtp_ports:
+            a.branch(op.JEQ, port, yes="server")
+    drop(a)
+
+
+def _handshake(a: Assembler) -> None:
+    """A is the first three bytes of the payload at X."""
     a.op(op.RSH, 16)
     a.branch(op.JEQ, admit.HANDSHAKE, no="unsigned")
     a.op(op.LD_MEM, SCRATCH)
@@ -217,19 +237,16 @@ def _payload(a: Assembler) -> None:
     a.branch(op.JGE, 0x0300, no="unsigned")
     a.op(op.LDB, 5)
     a.branch(op.JEQ, admit.SERVER_HELLO, yes="server")
-    a.branch(op.JEQ, admit.CERTIFICATE, yes="server")
     a.branch(op.JEQ, admit.CLIENT_HELLO, yes="client")
-    a.label("unsigned")
-    a.op(op.LDX_MEM, _L4)
-    a.op(op.LDH, 0)
-    for port in admit.SMTP_PORTS:
-        a.branch(op.JEQ, port, yes="server")
-    drop(a)
+    a.branch(op.JEQ, admit.CERTIFICATE, yes="server")
 
 
-def _dns(a: Assembler) -> None:
+def _dns(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
     a.label("udp")
-    _whole(a, "udp")
+    if not rules.dns:
+        drop(a)
+        return
+    a.op(op.STX, L4)
     a.op(op.LDH, 0)
     a.branch(op.JEQ, admit.DNS_PORT, no="not dns")
     a.op(op.LDB, 8 + 2)
@@ -243,7 +260,7 @@ def _dns(a: Assembler) -> None:
         a.branch(op.JEQ, len(label), no=f"not {label.decode()}")
         for at in range(0, len(label), 4):
             _compare_lower(a, at, label[at : at + 4], f"not {label.decode()}")
-        a.op(op.RET, SNAP_DNS)
+        a.goto("answer")
         a.label(f"not {label.decode()}")
     for n in range(admit.MAX_LABELS):
         a.op(op.LDB, 0)
@@ -257,9 +274,10 @@ def _dns(a: Assembler) -> None:
     drop(a)
     a.label("asked")
     a.op(op.LDH, 1)
-    a.branch(op.JEQ, admit.MX, no="not asked")
-    a.op(op.RET, SNAP_DNS)
-    a.label("not asked")
+    a.branch(op.JEQ, admit.MX, no="not dns asked")
+    a.label("answer")
+    _length_of(a, SNAP_DNS, ANSWERS, shape)
+    a.label("not dns asked")
     drop(a)
 
 
@@ -270,73 +288,109 @@ def _compare_lower(a: Assembler, at: int, text: bytes, otherwise: str) -> None:
     a.branch(op.JEQ, int.from_bytes(bytes(c | 0x20 for c in text), "big"), no=otherwise)
 
 
-def _verdicts(a: Assembler, prefixes: list[tuple[bytes, int]] | None, muted: tuple[bytes, ...]) -> None:
+def _verdicts(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
+    """Who the server is, and how much is wanted of the frame if its tier has the bit that is needed."""
     a.label("syn")
-    a.branch(op.JSET, _ACK, no="refused")
-    a.op(op.LDB, 19)  # ends the program where the header was not captured whole
-    a.op(op.LDH, 0)
-    for port in admit.SERVICE_PORTS:
-        a.branch(op.JEQ, port, yes="syn ack")
+    if rules.answering:
+        _syn_ack(a, rules, shape)
     a.label("refused")
     drop(a)
-    a.label("followed")
-    a.op(op.LDB, 19)
-    a.op(op.RET, SNAP_DATA)
-    for name, side, snap in (
-        ("syn ack", _SOURCE, SNAP_SYN_ACK),
-        ("server", _SOURCE, SNAP_DATA),
-        ("client", _DESTINATION, SNAP_DATA),
-    ):
-        a.label(name)
-        if muted:
-            _unless_muted(a, muted, name, side)
-        _in_prefixes(a, prefixes, name, side, snap)
-
-
-def _unless_muted(a: Assembler, muted: tuple[bytes, ...], name: str, side: _Side) -> None:
-    a.op(op.LDX_MEM, _L4)
-    a.op(op.LDH, side.port)
-    a.branch(op.JEQ, admit.HTTPS, no=f"{name} heard")
-    a.op(op.LDX_MEM, IP)
-    _by_version(a, f"{name} muted 6")
-    for size, at in ((4, side.at4), (16, side.at6)):
-        if size == 16:
-            a.label(f"{name} muted 6")
-        for n, address in enumerate(m for m in muted if len(m) == size):
-            _compare_prefix(a, address, size * 8, 2 + at, f"{name} {size} heard {n}")
-            drop(a)
-            a.label(f"{name} {size} heard {n}")
-        a.goto(f"{name} heard")
-    a.label(f"{name} heard")
-
-
-def _by_version(a: Assembler, six: str) -> None:
-    """X is on the IP header (less 2): to ``six`` for IPv6, on for IPv4."""
-    a.op(op.LDB, 2)
-    a.op(op.RSH, 4)
-    a.branch(op.JEQ, 6, yes=six)
-
-
-def _in_prefixes(a: Assembler, prefixes: list[tuple[bytes, int]] | None, name: str, side: _Side, snap: int) -> None:
-    """Admit if the server's address lies in customer space, or where all of it does."""
-    if prefixes is None:
-        a.op(op.RET, snap)
-        return
-    a.op(op.LDX_MEM, IP)
-    _by_version(a, f"{name} 6")
-    for size, at in ((4, side.at4), (16, side.at6)):
-        if size == 16:
-            a.label(f"{name} 6")
-        for n, (network, length) in enumerate(p for p in prefixes if len(p[0]) == size):
-            _compare_prefix(a, network, length, 2 + at, f"{name} {size} not {n}")
-            a.op(op.RET, snap)
-            a.label(f"{name} {size} not {n}")
+    if shape.following:
+        a.label("followed")
+        a.op(op.LDB, 19)  # ends the program where the header was not captured whole
+        a.op(op.RET, SNAP_DATA)
+    if rules.payloads:
+        a.label("server")
+        a.op(op.LDX_MEM, L4)
+        a.op(op.LDH, 0)
+        _on_port(a, rules, "server")
+        a.branch(op.JGE, admit.SYSTEM_PORTS, no="by server")
+        a.op(op.LDH, 2)
+        a.branch(op.JGE, admit.SYSTEM_PORTS, no="refused server")
+        a.label("by server")
+        _length_of(a, SNAP_DATA, HANDSHAKES, shape)
+        a.label("refused server")
         drop(a)
+    if rules.tls:
+        a.label("client")
+        a.op(op.LDX_MEM, L4)
+        a.op(op.LDH, 2)
+        _on_port(a, rules, "client")
+        _length_of(a, SNAP_DATA, HANDSHAKES, shape, destination=True)
+        a.label("refused client")
+        drop(a)
+    if shape.asked:
+        _address(a)
 
 
-def _compare_prefix(a: Assembler, network: bytes, length: int, at: int, otherwise: str) -> None:
-    for word in range((length + 31) // 32):
-        a.op(op.LDW, at + 4 * word)
-        if length < 32 * (word + 1):
-            a.op(op.AND, -1 << (32 * (word + 1) - length))
-        a.branch(op.JEQ, int.from_bytes(network[4 * word : 4 * word + 4], "big"), no=otherwise)
+def _on_port(a: Assembler, rules: admit.Rules, name: str) -> None:
+    """A is the server's port."""
+    for port in sorted(rules.ports):
+        a.branch(op.JEQ, port, yes=f"{name} on port")
+    if rules.ports:
+        a.goto(f"refused {name}")
+        a.label(f"{name} on port")
+
+
+def _syn_ack(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
+    """X is on the TCP header, A its flags: of a SYN-ACK everything up to its payload."""
+    a.branch(op.JSET, _ACK, no="no answer")
+    a.op(op.LDB, 19)  # ends the program where the header was not captured whole
+    a.op(op.LDH, 0)
+    for port in rules.answering:
+        a.branch(op.JEQ, port, yes="syn ack")
+    a.label("no answer")
+    drop(a)
+    a.label("syn ack")
+    _sample(a, shape.sample, "refused")
+    a.op(op.LDB, 12)
+    a.op(op.RSH, 2)
+    a.op(op.AND, 0x3C)
+    a.branch(op.JGE, 20, yes="syn ack length")
+    a.op(op.LD_IMM, 20)
+    a.label("syn ack length")
+    a.op(op.ADD_X)
+    _length_of(a, None, HEADERS, shape)
+
+
+def _length_of(a: Assembler, length: int | None, needs: int, shape: _Shape, *, destination: bool = False) -> None:
+    """So much is wanted of the frame (None: A bytes) if the server, source or destination, has the tier."""
+    if not shape.asked & needs:
+        a.op(*((op.RET_A,) if length is None else (op.RET, length)))
+        return
+    if length is not None:
+        a.op(op.LD_IMM, length)
+    a.op(op.ST, LENGTH)
+    if shape.asked & QUIET and needs != ANSWERS:
+        a.op(op.LDX_MEM, L4)
+        a.op(op.LDH, 2 if destination else 0)
+        a.branch(op.JEQ, admit.HTTPS, yes=f"{needs} {destination} of https")
+        a.op(op.LD_IMM, needs)
+        a.goto(f"{needs} {destination} needed")
+        a.label(f"{needs} {destination} of https")
+        a.op(op.LD_IMM, needs | QUIET)
+        a.label(f"{needs} {destination} needed")
+    else:
+        a.op(op.LD_IMM, needs)
+    a.op(op.ST, NEEDED)
+    a.goto("destination" if destination else "source")
+
+
+def _address(a: Assembler) -> None:
+    """X goes to the server's address, A is the version of IP: on to the tree."""
+    for name, at4, at6 in (("destination", 16, 24), ("source", 12, 8)):
+        a.label(name)
+        a.op(op.LDX_MEM, IP)
+        _version(a)
+        a.branch(op.JEQ, 6, yes=f"{name} 6")
+        advance(a, 2 + at4)
+        a.goto("four")
+        a.label(f"{name} 6")
+        advance(a, 2 + at6)
+        a.goto("six")
+    a.label("four")
+    a.op(op.LD_IMM, 4)
+    a.goto("look up")
+    a.label("six")
+    a.op(op.LD_IMM, 6)
+    a.label("look up")

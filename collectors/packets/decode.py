@@ -14,7 +14,10 @@ from __future__ import annotations
 
 from struct import Struct
 
+from collectors.packets import tunnels
+
 MAX_LAYERS = 6
+MAX_INNER_LAYERS = 3  # inside a tunnel
 MAX_EXTENSIONS = (
     4  # IPv6 extension headers; RFC 8200 4.1 recommends each at most once, and four kinds can pass a router
 )
@@ -28,6 +31,8 @@ PPP_IPV4, PPP_IPV6, PPP_MPLS = 0x0021, 0x0057, frozenset((0x0281, 0x0283))
 EXTENSIONS = frozenset((0, 43, 60))  # hop-by-hop, routing, destination options
 FRAGMENT_HEADER = 44
 TCP, UDP = 6, 17
+# What is looked at or into -> how long its header is at least.
+_TRANSPORTS = {TCP: 20, UDP: 8, tunnels.GRE_PROTOCOL: 0}
 
 # Link types (libpcap's LINKTYPE_ registry) by how their headers end: at an ethertype (its offset, and the offset from
 # which X counts), at an IP header, or at a PPP protocol.
@@ -37,10 +42,12 @@ IP_AT = {12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 0: 4, 108: 4}
 PPP_AT = {9: 0, 50: 0}
 LINK_TYPES = frozenset((*ETHERTYPE_AT, *IP_AT, *PPP_AT))
 
-_FRAGMENTED = 0x3FFF  # more fragments, or an offset
+FRAGMENTED = 0x3FFF  # more fragments, or an offset
 
 tcp_header = Struct(">HHIIBBH").unpack_from
 
+
+_NO_TUNNELS: frozenset[str] = frozenset()
 
 # Where things are in a frame: protocol, addresses, time to live, offset of the transport header, end of the IP packet,
 # which may lie beyond what was captured. The addresses are source and destination as they stand in the header, 8 bytes
@@ -48,17 +55,39 @@ tcp_header = Struct(">HHIIBBH").unpack_from
 Packet = tuple[int, bytes, int, int, int]
 
 
-def decode(frame: bytes, link: int, wire_length: int) -> Packet | str:
-    """The packet in a frame, or the reason why there is none to look at (a counter's name)."""
+def decode(frame: bytes, link: int, wire_length: int, encapsulations: frozenset[str] = _NO_TUNNELS) -> Packet | str:
+    """The packet in a frame, or the reason why there is none to look at (a counter's name).
+
+    Through one tunnel of those that are named it is the packet inside.
+    """
     try:
         if link == ETHERNET:
             # Two in three frames that are looked at are untagged, or carry one tag, and have no options.
             x = 16 if frame[12] == 0x81 and frame[13] == 0 else 12
             if frame[x] == 8 and frame[x + 1] == 0 and frame[x + 2] == 0x45:
-                return _ipv4(frame, x + 2, wire_length)
-        return _link(frame, link, wire_length)
+                found = _ipv4(frame, x + 2, wire_length)
+            else:
+                found = _link(frame, link, wire_length)
+        else:
+            found = _link(frame, link, wire_length)
+        return found if found[0] == TCP else _looked_into(frame, found, wire_length, encapsulations)
     except IndexError:
         return "truncated"
+
+
+def _looked_into(frame: bytes, found: Packet | str, wire: int, encapsulations: frozenset[str]) -> Packet | str:
+    """What was found, unless it is a tunnel: then the packet inside."""
+    if isinstance(found, str):
+        return found
+    protocol, _, _, at, _ = found
+    if encapsulations:
+        within = tunnels.inside(frame, protocol, at, encapsulations)
+        if isinstance(within, tuple):
+            inner = _ethertype(frame, *within, MAX_LAYERS - MAX_INNER_LAYERS, wire)
+            return "not_tcp_udp" if inner[0] == tunnels.GRE_PROTOCOL else inner
+        if within:
+            return within
+    return found if protocol == UDP else "not_tcp_udp"
 
 
 def _link(frame: bytes, link: int, wire: int) -> Packet | str:
@@ -125,7 +154,8 @@ def _mpls(frame: bytes, x: int, layers: int, wire: int) -> Packet | str:
         return _ipv4(frame, x, wire)
     if nibble == 6 and x + 40 + ((frame[x + 4] << 8) | frame[x + 5]) <= wire:
         return _ipv6(frame, x, wire)
-    if nibble == 0 and (frame[x + 16] << 8) | frame[x + 17] in ETHERTYPES:
+    # A slice, since a frame of which only the link headers were kept ends here.
+    if nibble == 0 and int.from_bytes(frame[x + 16 : x + 18], "big") in ETHERTYPES:
         x += 4
     return _ethertype(frame, (frame[x + 12] << 8) | frame[x + 13], x + 12, layers, wire)
 
@@ -141,7 +171,7 @@ def _ipv4(frame: bytes, x: int, wire: int) -> Packet | str:
     header = (frame[x] & 15) << 2
     if frame[x] >> 4 != 4 or header < 20:
         return "bad_ip"
-    if ((frame[x + 6] << 8) | frame[x + 7]) & _FRAGMENTED:
+    if ((frame[x + 6] << 8) | frame[x + 7]) & FRAGMENTED:
         return "fragment"
     # Segmentation offload leaves 0 where the packet is longer than the field can say.
     total = (frame[x + 2] << 8) | frame[x + 3] or wire - x
@@ -164,8 +194,8 @@ def _ipv6(frame: bytes, x: int, wire: int) -> Packet | str:
 def _transport(frame: bytes, protocol: int, at: int, end: int, addresses: bytes, ttl: int) -> Packet | str:
     if protocol == FRAGMENT_HEADER:
         return "fragment"
-    if protocol not in (TCP, UDP):
+    if protocol not in _TRANSPORTS:
         return "not_tcp_udp"
-    if len(frame) < at + (20 if protocol == TCP else 8):
+    if len(frame) < at + _TRANSPORTS[protocol]:
         return "truncated"
     return protocol, addresses, ttl, at, end

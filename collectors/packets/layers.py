@@ -14,24 +14,24 @@ from collectors.packets.decode import (
     ETHERTYPE_AT,
     ETHERTYPES,
     EXTENSIONS,
+    FRAGMENT_HEADER,
+    FRAGMENTED,
     IP_AT,
     IPV4,
     IPV6,
     MAX_EXTENSIONS,
     MAX_LAYERS,
     MPLS,
-    PPP_AT,
     PPP_IPV4,
     PPP_IPV6,
     PPP_MPLS,
     PPPOE,
     TAGS,
     TCP,
-    UDP,
 )
 
-# Scratch memory that this half writes: two bytes before the IP header, and what is at hand.
-IP, SCRATCH = 0, 1
+# Scratch memory that this half writes: two bytes before the IP header, what is at hand, and the transport header.
+IP, SCRATCH, L4 = 0, 1, 2
 
 
 def advance(a: Assembler, by: int) -> None:
@@ -56,104 +56,108 @@ def link_header(a: Assembler, link: int) -> None:
         a.branch(op.JEQ, 4, yes="ipv4")
         a.branch(op.JEQ, 6, yes="ipv6")
         drop(a)
-    elif link in PPP_AT:
+    else:
         a.op(op.LDX_IMM, 0)
         a.op(op.LDH_ABS, 0)
         a.branch(op.JEQ, 0xFF03, no="P0")
         a.op(op.LDX_IMM, 2)
         a.goto("P0")
-    else:
-        raise ValueError(f"no filter for link type {link}")
 
 
-def layers(a: Assembler) -> None:
-    """E<n>, P<n> and M<n>: an ethertype, a PPP protocol, an MPLS label, with n layers before it."""
-    for n in range(MAX_LAYERS + 1):
-        if n:
-            a.label(f"E{n}")
+def layers(a: Assembler, where: str, before: int, unknown: str) -> None:
+    """E<n>, P<n> and M<n>: an ethertype, a PPP protocol, an MPLS label, with n layers before it.
+
+    ``where`` stands before each label, ``before`` is the first n; the program arrives with A the ethertype and X on
+    it. At ``unknown`` X is two bytes before what cannot be read.
+    """
+    for n in range(before, MAX_LAYERS + 1):
+        if n > before:
+            a.label(f"{where}E{n}")
             a.op(op.LDH, 0)
-        a.branch(op.JEQ, IPV4, yes="ipv4")
-        a.branch(op.JEQ, IPV6, yes="ipv6")
+        a.branch(op.JEQ, IPV4, yes=f"{where}ipv4")
+        a.branch(op.JEQ, IPV6, yes=f"{where}ipv6")
         if n < MAX_LAYERS:
             for tag in sorted(TAGS):
-                a.branch(op.JEQ, tag, yes=f"tag{n}")
+                a.branch(op.JEQ, tag, yes=f"{where}tag{n}")
             for ethertype in sorted(MPLS):
-                a.branch(op.JEQ, ethertype, yes=f"label{n}")
-            a.branch(op.JEQ, PPPOE, yes=f"session{n}")
-        drop(a)
+                a.branch(op.JEQ, ethertype, yes=f"{where}label{n}")
+            a.branch(op.JEQ, PPPOE, yes=f"{where}session{n}")
+        a.goto(unknown)
         if n < MAX_LAYERS:
-            _session(a, n)
-        _ppp(a, n)
+            _session(a, where, n, unknown)
+        if n > before or not where:
+            _ppp(a, where, n, unknown)
         if n < MAX_LAYERS:
-            _mpls(a, n)
-            a.label(f"tag{n}")
+            _mpls(a, where, n, unknown)
+            a.label(f"{where}tag{n}")
             advance(a, 4)  # falls into the next E
 
 
-def _session(a: Assembler, n: int) -> None:
-    a.label(f"session{n}")
+def _session(a: Assembler, where: str, n: int, unknown: str) -> None:
+    a.label(f"{where}session{n}")
     a.op(op.LDH, 2)
-    a.branch(op.JEQ, 0x1100, yes=f"in session{n}")
-    drop(a)
-    a.label(f"in session{n}")
+    a.branch(op.JEQ, 0x1100, yes=f"{where}in session{n}")
+    advance(a, 2)
+    a.goto(unknown)
+    a.label(f"{where}in session{n}")
     advance(a, 8)
-    a.goto(f"P{n + 1}")
+    a.goto(f"{where}P{n + 1}")
 
 
-def _ppp(a: Assembler, n: int) -> None:
+def _ppp(a: Assembler, where: str, n: int, unknown: str) -> None:
     """X is on the PPP protocol, one byte or two; the IP blocks want it two bytes before the IP header."""
-    a.label(f"P{n}")
+    a.label(f"{where}P{n}")
     a.op(op.LDB, 0)
-    a.branch(op.JSET, 1, yes=f"short{n}")
+    a.branch(op.JSET, 1, yes=f"{where}short{n}")
     a.op(op.LDH, 0)
-    a.goto(f"protocol{n}")
-    a.label(f"short{n}")
+    a.goto(f"{where}protocol{n}")
+    a.label(f"{where}short{n}")
     a.op(op.ST, SCRATCH)
     advance(a, -1)
     a.op(op.LD_MEM, SCRATCH)
-    a.label(f"protocol{n}")
-    a.branch(op.JEQ, PPP_IPV4, yes="ipv4")
-    a.branch(op.JEQ, PPP_IPV6, yes="ipv6")
-    if n < MAX_LAYERS:
-        for protocol in sorted(PPP_MPLS):
-            a.branch(op.JEQ, protocol, yes=f"label{n}")
-    drop(a)
+    a.label(f"{where}protocol{n}")
+    a.branch(op.JEQ, PPP_IPV4, yes=f"{where}ipv4")
+    a.branch(op.JEQ, PPP_IPV6, yes=f"{where}ipv6")
+    for protocol in sorted(PPP_MPLS):
+        a.branch(op.JEQ, protocol, yes=f"{where}label{n}" if n < MAX_LAYERS else unknown)
+    a.goto(unknown)
 
 
-def _mpls(a: Assembler, n: int) -> None:
-    a.label(f"label{n}")  # comes with X two bytes before the label, as before an IP header
+def _mpls(a: Assembler, where: str, n: int, unknown: str) -> None:
+    a.label(f"{where}label{n}")  # comes with X two bytes before the label, as before an IP header
     advance(a, 2)
-    a.label(f"M{n}")
+    a.label(f"{where}M{n}")
     a.op(op.LDB, 2)
-    a.branch(op.JSET, 1, yes=f"bottom{n}")
+    a.branch(op.JSET, 1, yes=f"{where}bottom{n}")
     if n + 1 == MAX_LAYERS:
-        drop(a)
+        advance(a, 2)
+        a.goto(unknown)
     else:
         advance(a, 4)
-        a.goto(f"M{n + 1}")
-    a.label(f"bottom{n}")
+        a.goto(f"{where}M{n + 1}")
+    a.label(f"{where}bottom{n}")
     advance(a, 4)
     a.op(op.LDB, 0)
     a.op(op.RSH, 4)
-    a.branch(op.JEQ, 0, yes=f"control word{n}")
-    a.branch(op.JEQ, 4, yes=f"four{n}")
-    a.branch(op.JEQ, 6, no=f"ethernet{n}")
+    a.branch(op.JEQ, 0, yes=f"{where}control word{n}")
+    a.branch(op.JEQ, 4, yes=f"{where}four{n}")
+    a.branch(op.JEQ, 6, no=f"{where}ethernet{n}")
     a.op(op.LDH, 4)
     a.op(op.ADD, 40)
-    _fits(a, f"six{n}", f"ethernet{n}", "ipv6")
-    a.label(f"four{n}")
+    _fits(a, f"{where}six{n}", f"{where}ethernet{n}", f"{where}ipv6")
+    a.label(f"{where}four{n}")
     a.op(op.LDH, 2)
-    _fits(a, f"fits{n}", f"ethernet{n}", "ipv4")
-    a.label(f"control word{n}")
+    _fits(a, f"{where}fits{n}", f"{where}ethernet{n}", f"{where}ipv4")
+    a.label(f"{where}control word{n}")
     a.op(op.LDH, 16)
     for ethertype in sorted(ETHERTYPES):
-        a.branch(op.JEQ, ethertype, yes=f"behind control word{n}")
-    a.goto(f"ethernet{n}")
-    a.label(f"behind control word{n}")
+        a.branch(op.JEQ, ethertype, yes=f"{where}behind control word{n}")
+    a.goto(f"{where}ethernet{n}")
+    a.label(f"{where}behind control word{n}")
     advance(a, 4)
-    a.label(f"ethernet{n}")
+    a.label(f"{where}ethernet{n}")
     advance(a, 12)
-    a.goto(f"E{n + 1}")
+    a.goto(f"{where}E{n + 1}")
 
 
 def _fits(a: Assembler, ip: str, ethernet: str, block: str) -> None:
@@ -170,54 +174,64 @@ def _fits(a: Assembler, ip: str, ethernet: str, block: str) -> None:
     a.goto(block)
 
 
-def ipv4(a: Assembler) -> None:
+def ipv4(a: Assembler, where: str, others: dict[int, str], fragment: str) -> None:
     """X is two bytes before the header, here and in "ipv6".
 
-    Without options it goes on at "tcp 22" or "udp 22", with X where it is; behind options at "tcp" or "udp", with X on
-    that header. Whether it is a fragment is asked later, of the few packets that are looked at.
+    TCP goes on at "tcp 22" with X where it is, or behind options at "tcp" with X on its header; ``others`` are further
+    protocols, each with where it goes on, with X on its header. At ``fragment`` X is where it was.
     """
-    a.label("ipv4")
+    a.label(f"{where}ipv4")
     a.op(op.STX, IP)
     a.op(op.LDB, 2)
-    a.branch(op.JEQ, 0x45, no="options")
+    a.branch(op.JEQ, 0x45, no=f"{where}options")
+    a.op(op.LDH, 8)
+    a.branch(op.JSET, FRAGMENTED, yes=f"{where}fragment4")
     a.op(op.LDB, 11)
     a.branch(op.JEQ, TCP, yes="tcp 22")
-    a.branch(op.JEQ, UDP, yes="udp 22")
-    drop(a)
-    a.label("options")
-    a.branch(op.JGT, 0x4F, yes="drop4")
-    a.branch(op.JGE, 0x45, no="drop4")
+    a.op(op.ST, SCRATCH)
+    advance(a, 22)
+    a.op(op.LD_MEM, SCRATCH)
+    a.goto(f"{where}behind ip")
+    a.label(f"{where}options")
+    a.branch(op.JGT, 0x4F, yes=f"{where}drop4")
+    a.branch(op.JGE, 0x45, no=f"{where}drop4")
     a.op(op.AND, 15)
     a.op(op.LSH, 2)
     a.op(op.ADD_X)
     a.op(op.ADD, 2)
-    a.op(op.ST, SCRATCH)
+    a.op(op.ST, L4)
+    a.op(op.LDH, 8)
+    a.branch(op.JSET, FRAGMENTED, yes=f"{where}fragment4")
     a.op(op.LDB, 11)
-    a.op(op.LDX_MEM, SCRATCH)
+    a.op(op.LDX_MEM, L4)
+    a.label(f"{where}behind ip")
     a.branch(op.JEQ, TCP, yes="tcp")
-    a.branch(op.JEQ, UDP, yes="udp")
-    a.label("drop4")
+    for protocol, label in others.items():
+        a.branch(op.JEQ, protocol, yes=label)
+    a.label(f"{where}drop4")
     drop(a)
+    a.label(f"{where}fragment4")
+    a.goto(fragment)
 
 
-def ipv6(a: Assembler) -> None:
-    """Without extension headers it goes on at "tcp 42" or "udp 42", behind them at "tcp" or "udp"."""
-    a.label("ipv6")
+def ipv6(a: Assembler, where: str, others: dict[int, str], fragment: str) -> None:
+    """Without extension headers TCP goes on at "tcp 42", behind them at "tcp"."""
+    a.label(f"{where}ipv6")
     a.op(op.STX, IP)
     a.op(op.LDB, 2)
     a.op(op.AND, 0xF0)
-    a.branch(op.JEQ, 0x60, no="drop6")
+    a.branch(op.JEQ, 0x60, no=f"{where}drop6")
     a.op(op.LDB, 8)
     a.branch(op.JEQ, TCP, yes="tcp 42")
-    a.branch(op.JEQ, UDP, yes="udp 42")
+    a.branch(op.JEQ, FRAGMENT_HEADER, yes=f"{where}fragment6")
     a.op(op.ST, SCRATCH)
     advance(a, 42)
     a.op(op.LD_MEM, SCRATCH)
     for n in range(MAX_EXTENSIONS):
         for kind in sorted(EXTENSIONS):
-            a.branch(op.JEQ, kind, yes=f"extension{n}")
-        a.goto("past extensions")
-        a.label(f"extension{n}")
+            a.branch(op.JEQ, kind, yes=f"{where}extension{n}")
+        a.goto(f"{where}past extensions")
+        a.label(f"{where}extension{n}")
         a.op(op.LDB, 0)
         a.op(op.ST, SCRATCH)
         a.op(op.LDB, 1)
@@ -226,8 +240,11 @@ def ipv6(a: Assembler) -> None:
         a.op(op.ADD_X)
         a.op(op.TAX)
         a.op(op.LD_MEM, SCRATCH)
-    a.label("past extensions")
+    a.label(f"{where}past extensions")
     a.branch(op.JEQ, TCP, yes="tcp")
-    a.branch(op.JEQ, UDP, yes="udp")
-    a.label("drop6")
+    for protocol, label in others.items():
+        a.branch(op.JEQ, protocol, yes=label)
+    a.label(f"{where}drop6")
     drop(a)
+    a.label(f"{where}fragment6")
+    a.goto(fragment)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from itertools import count, islice
-from struct import pack, unpack
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from collectors.packets import admit, bpf
+from collectors.packets.assembler import JEQ
 from collectors.packets.decode import ETHERTYPE_AT, IP_AT
 from collectors.packets.pcap import CaptureFile
 
@@ -27,6 +27,9 @@ BATCH = 2_048  # frames between two looks at what was found
 BATCH_BYTES = 8 << 20
 
 FOLLOWED = 8  # flights at a time
+# What stands in a program where a number to follow is filled in later. The tree of addresses never asks for equality,
+# so that these stand nowhere else.
+_BLANKS = tuple(range(0xFEED0000, 0xFEED0000 + FOLLOWED))
 # Addresses at a time, by their length in bytes.
 MUTED_4, MUTED_6 = 64, 32
 _MUTED = ((4, MUTED_4), (16, MUTED_6))
@@ -61,7 +64,7 @@ def open_source(path: str, wanted: Wanted, *, counting: bool = False) -> Source:
         try:
             return LibpcapSource(file, wanted)
         except (ImportError, ValueError, OSError):
-            # No wheel for this machine, more prefixes than a program holds, or a variant that libpcap does not read.
+            # No wheel for this machine, or a variant that libpcap does not read.
             pass
     return FileSource(file)
 
@@ -106,7 +109,6 @@ class LibpcapSource:
         self._link, self._wanted = file.link, wanted
         self.size = file.size
         self.loss: str | None = None
-        self._blanks = _Blanks(wanted)
         self._acknowledgements: tuple[int, ...] = ()
         self._muted: tuple[bytes, ...] = ()
         self._programs: dict[bool, tuple[list[Instruction], list[tuple[int, int]]]] = {}
@@ -148,7 +150,8 @@ class LibpcapSource:
         self._set()
 
     def mute(self, servers: Iterable[bytes]) -> None:
-        muted = tuple(servers)
+        given = tuple(servers)
+        muted = tuple(server for size, most in _MUTED for server in islice((s for s in given if len(s) == size), most))
         if muted != self._muted:
             self._muted = muted
             self._programs.clear()
@@ -158,62 +161,31 @@ class LibpcapSource:
         """Attach a program for what is followed and muted. What is followed changes often: only its places are."""
         following = bool(self._acknowledgements)
         if following not in self._programs:
-            self._programs[following] = self._program(following)
+            self._programs[following] = self._program(_BLANKS if following else ())
         program, places = self._programs[following]
-        numbers = self._acknowledgements + self._blanks.following[len(self._acknowledgements) :]
+        numbers = self._acknowledgements + _BLANKS[len(self._acknowledgements) :]
         for place, which in places:
             code, yes, no, _ = program[place]
             program[place] = (code, yes, no, numbers[which])
         self._pcap.setfilter(self._cypcap.BpfProgram(program))
 
-    def _program(self, following: bool) -> tuple[list[Instruction], list[tuple[int, int]]]:
-        """A program with the muted servers filled in, and each place of a number to follow with which one it is."""
-        blanks = self._blanks
-        template = self._template(blanks.following if following else (), blanks.muted if self._muted else ())
-        values: dict[int, int] = {}
-        for size, _ in _MUTED:
-            servers = (m for m in self._muted if len(m) == size)
-            for blank, address in zip((m for m in blanks.muted if len(m) == size), servers, strict=False):
-                values |= zip(_words(blank), _words(address), strict=True)
-        # A number stands in the program more than once: for IPv4, for IPv6, and behind options.
-        places = [(at, blanks.following.index(k)) for at, (_, _, _, k) in enumerate(template) if k in blanks.following]
-        return [(code, yes, no, values.get(k, k)) for code, yes, no, k in template], places
-
-    def _template(self, following: tuple[int, ...], muted: tuple[bytes, ...]) -> list[Instruction]:
-        """Where the prefixes leave no room to mute or to follow, all is handed over, or the flight not followed."""
-        try:
-            return bpf.generate(self._link, self._wanted, following=following, muted=muted).instructions
-        except ValueError:
-            if not following and not muted:
-                raise
-            return self._template(following if muted else (), ())
-
-
-class _Blanks:
-    """What stands in a template where something is filled in later: numbers, each of which stands nowhere else."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        taken = {
-            word
-            for size in (4, 16)
-            for start, _ in wanted.tiers.steps(size)
-            for word in _words(start.to_bytes(size, "big"))
-        }
-        free = (number for number in count(0xFEED0000) if number not in taken)
-        self.following = tuple(islice(free, FOLLOWED))
-        self.muted = tuple(
-            pack(f">{size // 4}I", *islice(free, size // 4)) for size, most in _MUTED for _ in range(most)
-        )
+    def _program(self, following: tuple[int, ...]) -> tuple[list[Instruction], list[tuple[int, int]]]:
+        """A program for the muted servers, and each place of a number to follow with which one it is."""
+        wanted = self._wanted
+        if self._muted:
+            wanted = wanted._replace(tiers=wanted.tiers.without(self._muted, https_only=True))
+        program = bpf.generate(self._link, wanted, following=following).instructions
+        # A number stands in the program more than once, for it asks in several places.
+        places = [
+            (at, following.index(k)) for at, (code, _, _, k) in enumerate(program) if code == JEQ and k in following
+        ]
+        return program, places
 
 
 def _said(error: Exception) -> object:
     """libpcap's own words: cypcap 0.6 hands over the function that decodes them where it means its result."""
     words = error.args[-1]
     return words() if callable(words) else words
-
-
-def _words(address: bytes) -> tuple[int, ...]:
-    return unpack(f">{len(address) // 4}I", address)
 
 
 def goes_on(frame: bytes) -> bool:

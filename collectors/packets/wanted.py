@@ -84,7 +84,7 @@ class Tiers:
             at[address] = self._silenced(tier)
             if address + 1 < end:
                 at.setdefault(address + 1, tier)
-        return _distinct(sorted(at.items()))
+        return distinct(sorted(at.items()))
 
     def everywhere(self, bits: int) -> bool:
         """Whether every address has these bits, and none is muted."""
@@ -121,10 +121,10 @@ def _steps(ranges: list[tuple[int, int, int]], end: int) -> list[Step]:
         open_ ^= kind
         at[place] = _OPEN[open_]
     at.pop(end, None)
-    return _distinct(at.items())
+    return distinct(at.items())
 
 
-def _distinct(steps: Iterable[Step]) -> list[Step]:
+def distinct(steps: Iterable[Step]) -> list[Step]:
     """Without the steps that change nothing."""
     before = -1
     out = []

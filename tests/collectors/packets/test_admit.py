@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import InputError
-from collectors.packets.admit import CLIENT, SERVER, dns_wanted, payload_side
+from collectors.packets.admit import CLIENT, SERVER, Rules, dns_wanted
 from collectors.packets.wanted import ALL, EVERYWHERE, Tiers
 from tests import wire
 
@@ -52,14 +52,14 @@ SIDES = [
 
 @pytest.mark.parametrize(("payload", "port", "side"), SIDES)
 def test_who_sent_what_is_admitted(payload: bytes, port: int, side: int) -> None:
-    assert payload_side(payload, len(payload), port) == side
+    assert Rules().begins(payload, len(payload), port) == side
 
 
 @pytest.mark.parametrize(("payload", "port", "side"), SIDES)
 @pytest.mark.parametrize("kept", range(7))
 def test_what_was_cut_is_judged_by_what_is_left(payload: bytes, port: int, side: int, kept: int) -> None:
     """Less may be admitted of it, but nothing else."""
-    assert payload_side(payload[:kept], len(payload), port) in (0, side)
+    assert Rules().begins(payload[:kept], len(payload), port) in (0, side)
 
 
 QUESTIONS = [

@@ -6,11 +6,12 @@ import random
 
 import pytest
 
-from collectors.packets import admit, bpf
+from collectors.packets import bpf
 from collectors.packets.assembler import ADD, JEQ, LDB_ABS, RET, Assembler
-from collectors.packets.decode import LINK_TYPES, TCP, decode, tcp_header
-from collectors.packets.wanted import HANDSHAKES, Wanted, inside
+from collectors.packets.decode import LINK_TYPES, decode
+from collectors.packets.wanted import EVERYWHERE, Wanted, inside
 from tests import frames, machine
+from tests.verdict import verdict
 
 PREFIXES = (
     (),
@@ -20,30 +21,6 @@ PREFIXES = (
     ("2001:db8::10/128",),
 )
 LINKS = sorted(LINK_TYPES)
-
-
-def wanted(frame: bytes, link: int, wire: int, of: Wanted, following: tuple[int, ...] = ()) -> bool:
-    """What the filter should say, by way of the decoder."""
-    packet = decode(frame, link, wire)
-    if isinstance(packet, str):
-        return False
-    protocol, addresses, _, at, end = packet
-    half = len(addresses) // 2
-    if protocol != TCP:
-        return frame[at : at + 2] == b"\0\x35" and admit.dns_wanted(frame[at + 8 :])
-    source, _, _, ack, offset, flags, _ = tcp_header(frame, at)
-    server = addresses[:half]
-    if flags & 2:
-        return bool(flags & 0x10) and source in admit.SERVICE_PORTS and of.tiers.of(server) & HANDSHAKES != 0
-    if ack in following:
-        return True
-    start = at + (offset >> 2 & 0x3C)
-    if start < at + 20 or end <= start:
-        return False
-    side = admit.payload_side(frame[start:end], end - start, source)
-    if side == admit.CLIENT:
-        server = addresses[half:]
-    return side != 0 and of.tiers.of(server) & HANDSHAKES != 0
 
 
 def headed(link: int, packet: bytes, r: random.Random) -> bytes:
@@ -63,18 +40,22 @@ def headed(link: int, packet: bytes, r: random.Random) -> bytes:
     return heads.get(link, b"") + packet
 
 
+def frame_of(r: random.Random) -> bytes:
+    return frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
+
+
 @pytest.mark.parametrize("cidrs", PREFIXES, ids=lambda c: "-".join(c) or "everywhere")
 def test_filter_and_decoder_agree_on_random_frames(cidrs: tuple[str, ...]) -> None:
     r = random.Random(f"frames {cidrs}")
-    prefixes = inside(cidrs)
-    program = bpf.generate(1, prefixes).instructions
+    wanted = inside(cidrs)
+    program = bpf.generate(1, wanted).instructions
     admitted = 0
     for _ in range(4000):
-        frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
+        frame = frame_of(r)
         wire = len(frame) + r.choice((0, 0, 0, 9))
-        verdict = bool(machine.run(program, frame, wire))
-        assert verdict == wanted(frame, 1, wire, prefixes), frame.hex()
-        admitted += verdict
+        length = machine.run(program, frame, wire)
+        assert length == verdict(frame, 1, wire, wanted), frame.hex()
+        admitted += length > 0
     assert admitted > 30
 
 
@@ -86,9 +67,9 @@ def test_filter_and_decoder_agree_on_every_link_type(link: int) -> None:
     for _ in range(600):
         packet = frames.random_packet(r)
         frame = frames.damaged(r, frames.wrap((), packet) if link == 1 else headed(link, packet, r))
-        verdict = bool(machine.run(program, frame, len(frame)))
-        assert verdict == wanted(frame, link, len(frame), Wanted()), frame.hex()
-        admitted += verdict
+        length = machine.run(program, frame, len(frame))
+        assert length == verdict(frame, link, len(frame), Wanted()), frame.hex()
+        admitted += length > 0
     assert admitted > 30
 
 
@@ -98,42 +79,28 @@ def test_libpcap_runs_it_alike() -> None:
     program = bpf.generate(1, Wanted(), following=(77, 78)).instructions
     theirs = cypcap.BpfProgram(program)
     for _ in range(4000):
-        frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
+        frame = frame_of(r)
         header = cypcap.Pkthdr(0, len(frame), len(frame))
-        expected = wanted(frame, 1, len(frame), Wanted(), (77, 78))
-        assert bool(theirs.offline_filter(header, frame)) == expected, frame.hex()
-        assert bool(machine.run(program, frame, len(frame))) == expected, frame.hex()
+        expected = verdict(frame, 1, len(frame), Wanted(), (77, 78))
+        assert theirs.offline_filter(header, frame) == bool(expected), frame.hex()
+        assert machine.run(program, frame, len(frame)) == expected, frame.hex()
 
 
-def test_of_a_muted_server_nothing_of_port_443_is_admitted() -> None:
+@pytest.mark.parametrize("https_only", [False, True])
+def test_of_a_muted_server_nothing_is_admitted_or_nothing_of_its_https(https_only: bool) -> None:
     r = random.Random("muted")
     four, six = bytes((192, 0, 2, 10)), bytes.fromhex("20010db8") + bytes(10) + b"\0\x0a"
-    program = bpf.generate(1, Wanted(), muted=(bytes((192, 0, 2, 11)), four, six)).instructions
-    muted = heard = 0
+    muted = EVERYWHERE.without((bytes((192, 0, 2, 11)), four, six), https_only=https_only)
+    program = bpf.generate(1, Wanted(muted)).instructions
+    silenced = heard = 0
     for _ in range(6000):
-        frame = frames.damaged(r, frames.wrap(frames.random_stack(r), frames.random_packet(r)))
-        expected = wanted(frame, 1, len(frame), Wanted())
-        if expected and about_https(frame, {four, six}):
-            expected = False
-            muted += 1
-        assert bool(machine.run(program, frame, len(frame))) == expected, frame.hex()
-        heard += expected
-    assert muted > 10
+        frame = frame_of(r)
+        expected = verdict(frame, 1, len(frame), Wanted(muted))
+        assert machine.run(program, frame, len(frame)) == expected, frame.hex()
+        heard += expected > 0
+        silenced += expected < verdict(frame, 1, len(frame), Wanted())
+    assert silenced > 10
     assert heard > 100
-
-
-def about_https(frame: bytes, servers: set[bytes]) -> bool:
-    """Whether an admitted frame is about port 443 of one of these servers."""
-    packet = decode(frame, 1, len(frame))
-    assert not isinstance(packet, str)
-    protocol, addresses, _, at, end = packet
-    if protocol != TCP:
-        return False
-    source, destination, _, _, offset, flags, _ = tcp_header(frame, at)
-    half, start = len(addresses) // 2, at + (offset >> 2 & 0x3C)
-    client = not flags & 2 and admit.payload_side(frame[start:end], end - start, source) == admit.CLIENT
-    server, port = (addresses[half:], destination) if client else (addresses[:half], source)
-    return port == 443 and server in servers
 
 
 @pytest.mark.parametrize("depth", range(8))
@@ -151,10 +118,13 @@ def test_a_mix_of_six_layers() -> None:
     assert machine.run(bpf.generate(1, Wanted()).instructions, frame, len(frame)) == bpf.SNAP_DATA
 
 
-def test_the_wanted_length_depends_on_the_kind() -> None:
+@pytest.mark.parametrize("options", [b"", b"\x02\x04\x05\xb4", b"\x01" * 40])
+def test_of_a_syn_ack_the_headers_are_wanted(options: bytes) -> None:
+    """Not one byte of payload, though TCP Fast Open (RFC 7413) lets it carry some."""
     program = bpf.generate(1, Wanted()).instructions
-    answer = frames.wrap((), frames.ipv4(6, frames.tcp(443, 40000, b"", flags=0x12)))
-    assert machine.run(program, answer, len(answer)) == bpf.SNAP_SYN_ACK
+    header = frames.tcp(443, 40000, b"", flags=0x12, options=options)
+    frame = frames.wrap(("vlan", "pppoe"), frames.ipv4(6, header + b"data in a SYN"))
+    assert frame[: machine.run(program, frame, len(frame))].endswith(header)
 
 
 def test_an_unknown_link_type_is_refused() -> None:

@@ -269,17 +269,6 @@ def admitted_after_filling(tmp_path: Path, wanted: Wanted, network: bytes) -> in
 
 
 @pytest.mark.usefixtures("libpcap")
-def test_where_prefixes_leave_no_room_nothing_is_muted(file: str) -> None:
-    """Reading goes on, with more handed over than is needed."""
-    crowd = inside((*(f"10.{n >> 8}.{n & 255}.0/24" for n in range(220)), "192.0.2.0/24"))
-    opened = open_source(file, crowd)
-    assert isinstance(opened, LibpcapSource)
-    opened.mute([bytes((192, 0, 2, 1))])
-    opened.follow((7,))
-    assert len(handed(opened)) == 3
-
-
-@pytest.mark.usefixtures("libpcap")
 def test_what_is_no_longer_followed_is_not_handed_over(tmp_path: Path) -> None:
     looks = [talk.segment("192.0.2.1", 443, 40_000, b"nothing in particular", ack=ack) for ack in range(4)]
     opened = open_source(
