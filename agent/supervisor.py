@@ -27,6 +27,7 @@ from agent.ipc import Type
 from agent.keeping import prove
 from agent.logfmt import begin
 from agent.messages import Loaded
+from agent.notify import ALIVE, READY, notify
 from agent.runtime import Runtime
 from agent.sockets import door, listen
 
@@ -41,6 +42,7 @@ FAILED = 70  # EX_SOFTWARE of sysexits.h: a role of ours cannot be kept alive
 PATIENCE = 8  # failures in a row after which the supervisor gives up, so that what supervises it learns of it
 _LOOK = 0.1  # seconds between two looks at the children
 _SETTLED = 2.0  # a role that lived this many seconds did not lack the right that it ended for before
+_HEARS = 5.0  # seconds that the agent may take to hear us; below what systemd's watchdog waits for us
 _COURTESY = 0.3  # seconds until a reload restarts a role: who asked for it may be one, and gets its answer first
 _CHUNK = 65_536
 
@@ -110,6 +112,7 @@ class Daemon:
         for child in self._children:
             self._begin(child)
         self._watcher.start()
+        notify(READY)
 
     def stop(self) -> None:
         """End every role, the last started first, and take away what was made for them. May be called twice."""
@@ -187,9 +190,14 @@ class Daemon:
         return (self._config.agent.control if name == "control" else "") or self._runtime.path(name)
 
     def _watch(self) -> None:
+        alive = float("-inf")
         while not self._stop.wait(_LOOK):
+            now = time.monotonic()
+            if now - alive >= 1.0:
+                notify(ALIVE)
+                alive = now
             try:
-                self._look(time.monotonic())
+                self._look(now)
             except Exception:
                 # Without this thread nothing would be restarted any more, and nobody would know.
                 self._log.exception("the supervisor failed")
@@ -245,7 +253,7 @@ class Daemon:
             child.lifeline.close()
         child.lifeline = ours
         child.reader = ipc.Reader(frozenset({Type.RELOAD}))
-        ours.settimeout(MOST_WAIT)
+        ours.settimeout(_HEARS)
         self._tell_configuration()
 
     def _start_role(self, child: Child) -> None:
