@@ -65,7 +65,7 @@ def said(at: float = 1000.0, **change: Any) -> Diagnosis:
 
 def later(before: Diagnosis, seconds: float = 2.0, **change: Any) -> Diagnosis:
     """The same daemon some seconds after, when 20 000 more frames were offered to it."""
-    counts = {"offered": before.interfaces[0].counts["offered"] + 20_000} if before.interfaces else {}
+    counts = {"offered": before.interfaces[0].counts.get("offered", 0) + 20_000}
     return said(before.time + seconds, **{**change, "counts": counts | change.get("counts", {})})
 
 
