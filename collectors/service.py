@@ -40,7 +40,7 @@ _ACCEPTED = frozenset({Type.SECTION, Type.MUTES})
 # What is imported only when it is first needed, by us or by the interpreter.
 _NEEDED_LATER = (
     "hashlib", "ipaddress", "socket", "traceback", "collectors.dissectors.tls", "encodings.ascii",
-    "encodings.latin_1", "encodings.utf_16_le",
+    "encodings.latin_1", "encodings.utf_16_be", "encodings.utf_16_le", "encodings.utf_32_be",
 )  # fmt: skip
 
 
@@ -108,7 +108,9 @@ class Capture:
                 if kind is Type.MUTES:
                     self._line.mute(body["addresses"], time.time() + body["seconds"])
                 else:
-                    self._follow(live, section(body))
+                    new = section(body)
+                    begin("capture", new.log.get("level", "info"), new.log.get("format", "logfmt"))
+                    self._follow(live, new)
             more = self._turn(live)
             self._outbox.flush()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from statistics import median
 
 import pytest
 
 from tests.live import peers
 from tests.live.world import World
 
+_TOOK = pytest.StashKey[list[float]]()
 _TOOLS = (
     "ip", "tc", "ss", "ps", "ethtool", "setpriv", "nginx", "postfix", "dovecot", "curl", "openssl", "swaks",
 )  # fmt: skip
@@ -44,6 +46,17 @@ def bare(able: None, stack: str) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def world(bare: World) -> World:
     """A world with the simulated Exchange 2019 and every real server that is none."""
-    peers.exchange(bare)
-    peers.negatives(bare)
+    peers.everybody(bare)
     return bare
+
+
+@pytest.fixture(scope="session")
+def took(request: pytest.FixtureRequest) -> list[float]:
+    """Seconds from the start of a client to the scrape that shows its server, of the whole run; said at its end."""
+    return request.config.stash.setdefault(_TOOK, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if took := config.stash.get(_TOOK, []):
+        said = f"{median(took):.2f} s in the middle, {max(took):.2f} s at most, of {len(took)}"
+        terminalreporter.write_line(f"from the start of a client to /metrics: {said}")

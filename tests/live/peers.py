@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from agent.lab import keys
@@ -112,11 +113,11 @@ def dovecot(world: World) -> None:
     _started(world, "dovecot", 143, "dovecot", "-F", "-c", str(directory / "dovecot.conf"))
 
 
-def negatives(world: World) -> None:
-    """Every real server that is no Exchange."""
-    nginx(world)
-    postfix(world)
-    dovecot(world)
+def everybody(world: World) -> None:
+    """The simulated Exchange and every real server that is none, started at the same time."""
+    with ThreadPoolExecutor() as pool:
+        for started in [pool.submit(serve, world) for serve in (exchange, nginx, postfix, dovecot)]:
+            started.result()
 
 
 def visit_exchange(world: World, six: bool = False) -> None:
