@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -22,6 +24,7 @@ from agent.messages import validated
 from agent.model import GENERATIONS, KINDS
 from agent.service import Service
 from agent.snapshot import STATUSES
+from agent.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +45,12 @@ def told(address: str = "192.0.2.1", kind: str = "smtp.greeting", value: str = G
 class House:
     """A running agent, and links to it as each role has one."""
 
-    def __init__(self, directory: Path, config: Config) -> None:
+    def __init__(self, directory: Path, config: Config, store: Store | None = None) -> None:
         self.directory = directory
         self.inventory = Inventory(book(), catalogue(), config.agent.max_servers)
         self.service = Service(
             config=config, inventory=self.inventory, kev=KEV, log=logging.getLogger("agent"),
-            now=lambda: NOON, monotonic=time.monotonic,
+            now=lambda: NOON, monotonic=time.monotonic, store=store,
         )  # fmt: skip
 
     def link(self, door: str, *accepted: Type) -> ipc.Link:
@@ -85,8 +88,8 @@ def shown(exporter: ipc.Link) -> Any:
 
 
 @contextmanager
-def living(directory: Path, config: Config | None = None) -> Iterator[House]:
-    house = House(directory, config or Config())
+def living(directory: Path, config: Config | None = None, store: Store | None = None) -> Iterator[House]:
+    house = House(directory, config or Config(), store)
     listeners = {}
     for name in ("capture", "exporter", "control"):
         listeners[name] = socket.socket(socket.AF_UNIX)
@@ -289,3 +292,36 @@ def test_a_server_that_said_more_than_a_message_holds_is_told_without_that() -> 
     reader = ipc.Reader(frozenset({Type.ASSESSMENT, Type.END}))
     (kind, body), (_, end) = [message for frame in role.told([long]) for message in reader.feed(frame)]
     assert (kind, body["address"], body["names"], end) == (Type.ASSESSMENT, "192.0.2.1", [], {"count": 1})
+
+
+def test_sigterm_is_the_end_of_the_supervisor_for_as_long_as_it_serves() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        with role.ending_with(theirs):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert theirs.recv(1) == b""
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_was_told_is_in_the_store_when_it_ends(tmp_path: Path) -> None:
+    def store() -> Store:
+        made = Store(tmp_path / "state", 1000, 100)
+        made.open()
+        return made
+
+    with living(tmp_path, store=store()) as house:
+        exporter, capture = house.exporter(), house.capture()
+        shown(exporter)
+        capture.send(Type.OBSERVATIONS, {"told": [told()]})
+        while not (snapshot := shown(exporter)).store.observations:
+            pass
+        assert (snapshot.store.servers, snapshot.store.write_failures, snapshot.kept) == (1, 0, 1)
+        capture.send(Type.OBSERVATIONS, {"told": [told("192.0.2.2"), told("192.0.2.3")]})
+        capture.send(Type.INPUTS, {"files": 1, "read": 1, "unreadable": 0})
+        while shown(exporter).kept < 3:
+            pass
+    (tmp_path / "again").mkdir()
+    with living(tmp_path / "again", store=store()) as house:
+        assert shown(house.exporter()).kept == 3
