@@ -136,3 +136,15 @@ def test_an_assessment_is_kept_until_something_new_is_seen_or_the_day_ends() -> 
     assert second
     assert second.build
     assert kept.assessment(ADDRESS, TODAY + timedelta(days=1)) is not second
+
+
+def test_each_fact_that_matches_is_counted_once_by_its_fingerprint() -> None:
+    kept = inventory()
+    before = kept.evidence
+    assert set(before) == {fingerprint.id for fingerprint in book()}
+    assert not any(before.values())
+    for fact in (GREETING, GREETING, POSTFIX):
+        kept.observe(fact)
+    matched = {m.fingerprint for fact in (GREETING, POSTFIX) for m in book().match(fact.kind, fact.value)}
+    assert {name: count for name, count in kept.evidence.items() if count} == dict.fromkeys(matched, 1)
+    assert matched
