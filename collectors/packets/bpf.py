@@ -24,6 +24,9 @@ from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, QUIET, Wante
 _PAYLOAD = 3
 _SYN, _ACK = 0x02, 0x10
 
+# Where the addresses stand in the headers of IPv4 and IPv6.
+_AT = {"source": (12, 8), "destination": (16, 24)}
+
 # How many bytes of an admitted frame are wanted: a flight of 16 KiB, or a message. Of a SYN-ACK its headers.
 SNAP_DATA, SNAP_DNS = 16_640, 1_600
 
@@ -59,13 +62,13 @@ def generate(link: int, wanted: Wanted, *, following: tuple[int, ...] = ()) -> P
     if link not in LINK_TYPES:
         raise ValueError(f"no filter for link type {link}")
     tiers = wanted.tiers
-    asked = sum(bit for bit in (HEADERS, HANDSHAKES, ANSWERS) if not tiers.everywhere(bit))
+    dissectors = _within(wanted.dissectors, tiers.anywhere())
+    asked = sum(bit for bit in (HEADERS, HANDSHAKES, ANSWERS) if dissectors and not tiers.everywhere(bit))
     if asked and tiers.quiet and tiers.muted:
         asked |= QUIET
     shape = _Shape(
-        link, _within(wanted.dissectors, tiers.anywhere()), wanted.ports, wanted.encapsulations, wanted.sample,
-        wanted.glimpse, following, asked,
-    )  # fmt: skip
+        link, dissectors, wanted.ports, wanted.encapsulations, wanted.sample, wanted.glimpse, following, asked
+    )
     head = _head(shape)
     if not asked:
         return Program(list(head))
@@ -104,32 +107,32 @@ def _head(shape: _Shape) -> tuple[Instruction, ...]:
 
 def _walk(a: Assembler, shape: _Shape, udp: dict[int, str], inside: dict[int, str]) -> None:
     """From the link header to "tcp" and "udp", through one tunnel where there may be one."""
-    unknown, fragment = ("glimpse", "glimpse fragment") if shape.glimpse else ("unread", "unread")
     link_header(a, shape.link)
-    layers(a, "", 0, unknown)
+    layers(a, "", 0, "unknown" if shape.glimpse else None)
+    if shape.glimpse:
+        a.label("unknown")
+        _glimpse(a, shape.glimpse, "unknown")
+    fragment = "fragment" if shape.glimpse else None
     ipv4(a, "", udp | inside, fragment)
     ipv6(a, "", udp | inside, fragment)
     if shape.glimpse:
-        _glimpse(a, shape.glimpse)
+        a.label("fragment")
+        advance(a, 8)
+        _glimpse(a, shape.glimpse, "fragment")
     if inside:
         tunnel_blocks(a, shape.encapsulations)
-        layers(a, "inner ", MAX_LAYERS - MAX_INNER_LAYERS, "unread")
-        ipv4(a, "inner ", udp, "unread")
-        ipv6(a, "inner ", udp, "unread")
-    a.label("unread")
-    drop(a)
+        layers(a, "inner ", MAX_LAYERS - MAX_INNER_LAYERS, None)
+        ipv4(a, "inner ", udp, None)
+        ipv6(a, "inner ", udp, None)
 
 
-def _glimpse(a: Assembler, one_in: int) -> None:
-    """X is two bytes before what cannot be read, or before the IP header of a fragment: the addresses come later."""
-    a.label("glimpse fragment")
-    advance(a, 8)
-    a.label("glimpse")
-    _sample(a, one_in, "not glimpsed")
+def _glimpse(a: Assembler, one_in: int, of: str) -> None:
+    """X is two bytes before what is not shown: what cannot be read, or the addresses of a fragment."""
+    _sample(a, one_in, f"no {of}")
     a.op(op.TXA)
     a.op(op.ADD, 2)
     a.op(op.RET_A)
-    a.label("not glimpsed")
+    a.label(f"no {of}")
     drop(a)
 
 
@@ -145,7 +148,7 @@ def _tcp(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
     for base in (22, 42):
         glance(a, base, rules, shape.following)
     a.label("tcp")
-    a.op(op.STX, L4)
+    _begin(a, shape)
     a.op(op.LDB, 13)
     a.branch(op.JSET, _SYN, yes="syn")
     if shape.following:
@@ -163,6 +166,14 @@ def _tcp(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
         a.branch(op.JEQ, admit.APPLICATION_DATA, no="measure")
     a.label("no payload")
     drop(a)
+
+
+def _begin(a: Assembler, shape: _Shape) -> None:
+    """X is on a transport header. The kernel wants to see memory written on every way, also on those that drop."""
+    a.op(op.STX, L4)
+    if shape.asked:
+        a.op(op.STX, NEEDED)
+        a.op(op.STX, LENGTH)
 
 
 def _measure(a: Assembler) -> None:
@@ -243,10 +254,10 @@ def _handshake(a: Assembler) -> None:
 
 def _dns(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
     a.label("udp")
+    _begin(a, shape)
     if not rules.dns:
         drop(a)
         return
-    a.op(op.STX, L4)
     a.op(op.LDH, 0)
     a.branch(op.JEQ, admit.DNS_PORT, no="not dns")
     a.op(op.LDB, 8 + 2)
@@ -320,7 +331,7 @@ def _verdicts(a: Assembler, rules: admit.Rules, shape: _Shape) -> None:
         a.label("refused client")
         drop(a)
     if shape.asked:
-        _address(a)
+        _address(a, ("destination", "source") if rules.tls else ("source",))
 
 
 def _on_port(a: Assembler, rules: admit.Rules, name: str) -> None:
@@ -376,9 +387,10 @@ def _length_of(a: Assembler, length: int | None, needs: int, shape: _Shape, *, d
     a.goto("destination" if destination else "source")
 
 
-def _address(a: Assembler) -> None:
+def _address(a: Assembler, sides: tuple[str, ...]) -> None:
     """X goes to the server's address, A is the version of IP: on to the tree."""
-    for name, at4, at6 in (("destination", 16, 24), ("source", 12, 8)):
+    for name in sides:
+        at4, at6 = _AT[name]
         a.label(name)
         a.op(op.LDX_MEM, IP)
         _version(a)

@@ -44,6 +44,15 @@ def drop(a: Assembler) -> None:
     a.op(op.RET, 0)
 
 
+def leave(a: Assembler, to: str | None) -> None:
+    """A drop right here where ``to`` is none: to the kernel, what comes behind a drop knows no more scratch memory than
+    the drop does, and one for all would know none."""
+    if to:
+        a.goto(to)
+    else:
+        drop(a)
+
+
 def link_header(a: Assembler, link: int) -> None:
     if link in ETHERTYPE_AT:
         at, x = ETHERTYPE_AT[link]
@@ -64,11 +73,11 @@ def link_header(a: Assembler, link: int) -> None:
         a.goto("P0")
 
 
-def layers(a: Assembler, where: str, before: int, unknown: str) -> None:
+def layers(a: Assembler, where: str, before: int, unknown: str | None) -> None:
     """E<n>, P<n> and M<n>: an ethertype, a PPP protocol, an MPLS label, with n layers before it.
 
     ``where`` stands before each label, ``before`` is the first n; the program arrives with A the ethertype and X on
-    it. At ``unknown`` X is two bytes before what cannot be read.
+    it. At ``unknown``, or the end where it is None, X is two bytes before what cannot be read.
     """
     for n in range(before, MAX_LAYERS + 1):
         if n > before:
@@ -82,7 +91,7 @@ def layers(a: Assembler, where: str, before: int, unknown: str) -> None:
             for ethertype in sorted(MPLS):
                 a.branch(op.JEQ, ethertype, yes=f"{where}label{n}")
             a.branch(op.JEQ, PPPOE, yes=f"{where}session{n}")
-        a.goto(unknown)
+        leave(a, unknown)
         if n < MAX_LAYERS:
             _session(a, where, n, unknown)
         if n > before or not where:
@@ -93,18 +102,18 @@ def layers(a: Assembler, where: str, before: int, unknown: str) -> None:
             advance(a, 4)  # falls into the next E
 
 
-def _session(a: Assembler, where: str, n: int, unknown: str) -> None:
+def _session(a: Assembler, where: str, n: int, unknown: str | None) -> None:
     a.label(f"{where}session{n}")
     a.op(op.LDH, 2)
     a.branch(op.JEQ, 0x1100, yes=f"{where}in session{n}")
     advance(a, 2)
-    a.goto(unknown)
+    leave(a, unknown)
     a.label(f"{where}in session{n}")
     advance(a, 8)
     a.goto(f"{where}P{n + 1}")
 
 
-def _ppp(a: Assembler, where: str, n: int, unknown: str) -> None:
+def _ppp(a: Assembler, where: str, n: int, unknown: str | None) -> None:
     """X is on the PPP protocol, one byte or two; the IP blocks want it two bytes before the IP header."""
     a.label(f"{where}P{n}")
     a.op(op.LDB, 0)
@@ -119,11 +128,12 @@ def _ppp(a: Assembler, where: str, n: int, unknown: str) -> None:
     a.branch(op.JEQ, PPP_IPV4, yes=f"{where}ipv4")
     a.branch(op.JEQ, PPP_IPV6, yes=f"{where}ipv6")
     for protocol in sorted(PPP_MPLS):
-        a.branch(op.JEQ, protocol, yes=f"{where}label{n}" if n < MAX_LAYERS else unknown)
-    a.goto(unknown)
+        a.branch(op.JEQ, protocol, yes=f"{where}label{n}" if n < MAX_LAYERS else f"{where}unknown{n}")
+    a.label(f"{where}unknown{n}")
+    leave(a, unknown)
 
 
-def _mpls(a: Assembler, where: str, n: int, unknown: str) -> None:
+def _mpls(a: Assembler, where: str, n: int, unknown: str | None) -> None:
     a.label(f"{where}label{n}")  # comes with X two bytes before the label, as before an IP header
     advance(a, 2)
     a.label(f"{where}M{n}")
@@ -131,7 +141,7 @@ def _mpls(a: Assembler, where: str, n: int, unknown: str) -> None:
     a.branch(op.JSET, 1, yes=f"{where}bottom{n}")
     if n + 1 == MAX_LAYERS:
         advance(a, 2)
-        a.goto(unknown)
+        leave(a, unknown)
     else:
         advance(a, 4)
         a.goto(f"{where}M{n + 1}")
@@ -144,20 +154,30 @@ def _mpls(a: Assembler, where: str, n: int, unknown: str) -> None:
     a.branch(op.JEQ, 6, no=f"{where}ethernet{n}")
     a.op(op.LDH, 4)
     a.op(op.ADD, 40)
-    _fits(a, f"{where}six{n}", f"{where}ethernet{n}", f"{where}ipv6")
+    misfit = f"{where}misfit{n}" if unknown else f"{where}ethernet{n}"
+    _fits(a, f"{where}six{n}", misfit, f"{where}ipv6")
     a.label(f"{where}four{n}")
     a.op(op.LDH, 2)
-    _fits(a, f"{where}fits{n}", f"{where}ethernet{n}", f"{where}ipv4")
+    _fits(a, f"{where}fits{n}", misfit, f"{where}ipv4")
+    if unknown:
+        # It may be an IP packet that was cut. What cannot be read of it must not be shown up to an ethertype.
+        a.label(misfit)
+        _known(a, 12, f"{where}ethernet{n}")
+        drop(a)
     a.label(f"{where}control word{n}")
-    a.op(op.LDH, 16)
-    for ethertype in sorted(ETHERTYPES):
-        a.branch(op.JEQ, ethertype, yes=f"{where}behind control word{n}")
+    _known(a, 16, f"{where}behind control word{n}")
     a.goto(f"{where}ethernet{n}")
     a.label(f"{where}behind control word{n}")
     advance(a, 4)
     a.label(f"{where}ethernet{n}")
     advance(a, 12)
     a.goto(f"{where}E{n + 1}")
+
+
+def _known(a: Assembler, at: int, yes: str) -> None:
+    a.op(op.LDH, at)
+    for ethertype in sorted(ETHERTYPES):
+        a.branch(op.JEQ, ethertype, yes=yes)
 
 
 def _fits(a: Assembler, ip: str, ethernet: str, block: str) -> None:
@@ -174,7 +194,7 @@ def _fits(a: Assembler, ip: str, ethernet: str, block: str) -> None:
     a.goto(block)
 
 
-def ipv4(a: Assembler, where: str, others: dict[int, str], fragment: str) -> None:
+def ipv4(a: Assembler, where: str, others: dict[int, str], fragment: str | None) -> None:
     """X is two bytes before the header, here and in "ipv6".
 
     TCP goes on at "tcp 22" with X where it is, or behind options at "tcp" with X on its header; ``others`` are further
@@ -211,10 +231,10 @@ def ipv4(a: Assembler, where: str, others: dict[int, str], fragment: str) -> Non
     a.label(f"{where}drop4")
     drop(a)
     a.label(f"{where}fragment4")
-    a.goto(fragment)
+    leave(a, fragment)
 
 
-def ipv6(a: Assembler, where: str, others: dict[int, str], fragment: str) -> None:
+def ipv6(a: Assembler, where: str, others: dict[int, str], fragment: str | None) -> None:
     """Without extension headers TCP goes on at "tcp 42", behind them at "tcp"."""
     a.label(f"{where}ipv6")
     a.op(op.STX, IP)
@@ -247,4 +267,4 @@ def ipv6(a: Assembler, where: str, others: dict[int, str], fragment: str) -> Non
     a.label(f"{where}drop6")
     drop(a)
     a.label(f"{where}fragment6")
-    a.goto(fragment)
+    leave(a, fragment)

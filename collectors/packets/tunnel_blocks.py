@@ -72,10 +72,11 @@ def _gre(a: Assembler, encapsulations: frozenset[str]) -> None:
         a.branch(op.JEQ, tunnels.ERSPAN_3, yes="erspan 3")
     if "gre" in encapsulations:
         _announced(a)
-    a.label("no gre")
-    drop(a)
+    a.goto("no gre")
     if "erspan" in encapsulations:
         _erspan(a)
+    a.label("no gre")
+    drop(a)
 
 
 def _erspan(a: Assembler) -> None:
