@@ -53,6 +53,7 @@ class Rule(NamedTuple):
 
 
 _DOWN = is_off("up")
+_RING_LOSES = some(share("drop_ring", of="frames_seen"), rises("ring_freezes"))
 _HEADERS_ALONE = only(("kind.tcp.synack",), 20)
 _BY_CHOICE = configured("privacy.handshakes", "off")
 
@@ -112,14 +113,14 @@ RULES: tuple[Rule, ...] = (
         advice="aggregate the prefixes of the files, so that there are fewer and wider ones",
     ),
     Rule(
-        "ring-drops", "ring", INTERFACE, some(share("drop_ring", of="frames_seen"), rises("ring_freezes")),
+        "ring-drops", "ring", INTERFACE, _RING_LOSES,
         "frames come faster than they are read out of the ring",
         knobs=(("capture.ring_mib", "raise"), ("capture.workers", "raise"), ("capture.synack_sample", "raise"),
                ("capture.ports", "narrow")),
         advice="see that nothing else has the CPUs of capture",
     ),
     Rule(
-        "ring-nearly-full", "ring", INTERFACE, measures("ring_fill", 0.5),
+        "ring-nearly-full", "ring", INTERFACE, every(no(_RING_LOSES), measures("ring_fill", 0.5)),
         "more than half of the ring was full: a longer burst will be lost",
         knobs=(("capture.ring_mib", "raise"), ("capture.workers", "raise")), loses=False,
     ),

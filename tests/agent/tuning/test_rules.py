@@ -34,7 +34,7 @@ BROKEN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("demoted", {"gauges": {"demoted": 1.0}}, {}),
     ("ring-drops", {}, {"counts": {"drop_ring": 1}}),
     ("ring-drops", {"counts": {"drop_ring": 300}}, {}),
-    ("ring-drops", {}, {"counts": {"ring_freezes": 1}}),
+    ("ring-drops", {"gauges": {"ring_fill": 1.0}}, {"counts": {"ring_freezes": 1}}),
     ("ring-nearly-full", {"gauges": {"ring_fill": 0.6}}, {}),
     ("files-unreadable", {"inputs": {"files": 2, "read": 1, "unreadable": 1}}, {}),
     ("not-counted", {"inputs": ONE_FILE, "config": {"capture.count_frames": False}}, {}),
