@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ GONE = 75  # EX_TEMPFAIL: its agent has gone
 NOT_PERMITTED = 77  # EX_NOPERM: it lacks a right, and will the next time
 
 _UP = 1.0  # a role that lived this many seconds did come up: whoever killed it then, it was not its own fault
+_KILLED_WAIT = 0.5  # seconds before the restart of one that was killed before that
 _ALIVE = 10.0  # a role that lived this many seconds was well; its next failure is a first one again
 _GRACE = 5.0  # seconds between asking a role to end and making it
 
@@ -69,6 +71,9 @@ class Child:
         if code < 0 and lived >= _UP:
             self.failures = 0
             return LEAST_WAIT
+        if code == -signal.SIGKILL:
+            # Nobody does that to himself: whoever kills at random strikes while a role starts, too.
+            return _KILLED_WAIT
         self.failures = 1 if lived >= _ALIVE else self.failures + 1
         return float(min(MOST_WAIT, LEAST_WAIT * 2 ** (self.failures - 1)))
 

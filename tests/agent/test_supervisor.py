@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import struct
@@ -17,7 +18,6 @@ import pytest
 
 from agent import ipc
 from agent import run as command
-from agent.child import Child, Role
 from agent.config import Config, check
 from agent.errors import ConfigError, InputError
 from agent.run import configured
@@ -217,23 +217,6 @@ def test_a_control_path_that_cannot_be_had(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_restarts_wait_longer_and_longer_until_a_role_has_lived() -> None:
-    class Ended:
-        def poll(self) -> int:
-            return 1
-
-    child = Child(Role("x", "x", "x"))
-    waits = []
-    for lived in (0.0, 0.1, 0.0, 0.0, 60.0, 0.0) + (0.0,) * 12:
-        child.process = Ended()  # type: ignore[assignment]
-        child.started = 100.0
-        assert child.ended(100.0 + lived) == 1
-        waits.append(round(child.due - 100.0 - lived, 3))
-    assert waits[:6] == [0.2, 0.4, 0.8, 1.6, 0.2, 0.4]
-    assert max(waits) == 30.0
-    assert child.ended(0.0) is None
-
-
 def test_the_control_socket_says_nothing_to_a_stranger(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become a stranger")
@@ -248,6 +231,98 @@ def test_the_control_socket_says_nothing_to_a_stranger(tmp_path: Path) -> None:
                 os._exit(0)
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_no_role_but_capture_has_any_right_and_that_one_has_one(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        assert os.environ.get("CI") != "true", "CI must run as root: rights can only be given up by who has them"
+        pytest.skip("only root has rights to give up")
+    with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
+        assert daemon.wait_finished(20)
+        for name, pid in pids(daemon).items():
+            status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+            held = {status[kind] for kind in ("CapPrm", "CapEff", "CapBnd")}
+            assert held == {f"{1 << 13 if name == 'capture' else 0:016x}"}, name
+            assert {status["CapInh"], status["CapAmb"]} == {"0" * 16}, name
+            assert status["NoNewPrivs"] == "1", name
+
+
+def test_roles_killed_at_random_come_back_within_two_seconds(tmp_path: Path) -> None:
+    chosen = random.Random(7)
+    with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
+        assert daemon.wait_ready(20)
+        for _ in range(12):
+            name, pid = chosen.choice(sorted(pids(daemon).items()))
+            os.kill(pid, signal.SIGKILL)
+            assert eventually(lambda pid=pid: pid not in pids(daemon).values(), 2.0), name
+            assert eventually(lambda: len(pids(daemon)) == 3 and daemon.wait_ready(0.2), 2.0), name
+        assert not daemon.failed.is_set()
+        assert daemon.wait_finished(10)
+        assert len(daemon.assessments()) == 1
+
+
+def test_capture_without_its_right_is_said_and_not_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif any('collectors' in word for word in sys.orig_argv):\n"
+        f"    print('x', end='', file=open({str(started)!r}, 'a'), flush=True)\n    os._exit(77)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
+        wanted = ("503", "not ready: capture_not_permitted\n")
+        assert eventually(lambda: get(daemon.metrics_url, "/-/ready") == wanted)
+        time.sleep(0.5)
+        assert started.read_text() == "x"
+        assert not daemon.failed.is_set()
+
+
+def test_what_a_killed_daemon_left_behind_is_taken_away(
+    tmp_path: Path, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "runtime"))
+    (tmp_path / "runtime" / "knockfirst-not-ours").mkdir(parents=True)
+    with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
+        assert eventually((tmp_path / "control").exists)
+        process.kill()
+    assert len(list((tmp_path / "runtime").iterdir())) == 2
+    with running("--config", settings, tmp_path / "a.pcap") as process, running(tmp_path / "a.pcap") as other:
+        assert eventually(lambda: len(list((tmp_path / "runtime").iterdir())) == 3)
+        for one in (process, other):
+            one.terminate()
+            one.wait(20)
+    assert [path.name for path in (tmp_path / "runtime").iterdir()] == ["knockfirst-not-ours"]
+
+
+COMMANDS = [
+    (["--interface", "eth0"], "command line: capture.prefixes: empty, and privacy.customers too"),
+    (["--interface", "eth 0", "--prefix", "192.0.2.0/24"], "command line: capture.interfaces[0]: 'eth 0' is not"),
+    (["--interface", "e", "--prefix", "192.0.2.1/24"], "command line: capture.prefixes[0]: '192.0.2.1/24' has bits"),
+    (["--interface", "e", "--prefix", "192.0.2.0/24", "--once"], "--once ends when every file has been read, and an"),
+    ([], "nothing to look at; name capture files or interfaces"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), COMMANDS)
+def test_a_command_line_that_cannot_be_used(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        command.main(words)
+    assert str(caught.value).startswith(said)
+
+
+def test_the_command_line_takes_the_place_of_the_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "k.toml"
+    path.write_text("[capture]\nfiles = ['/f']\ninterfaces = ['a']\nprefixes = ['192.0.2.0/24']\nports = [25]\n")
+    for files, interfaces, prefixes, wanted in (
+        ([], [], [], (("/f",), ("a",), ("192.0.2.0/24",))),
+        (["/g"], [], [], (("/g",), (), ("192.0.2.0/24",))),
+        ([], ["b", "c"], ["::/0"], ((), ("b", "c"), ("::/0",))),
+        (["/g"], ["b"], [], (("/g",), ("b",), ("192.0.2.0/24",))),
+    ):
+        capture_ = configured(str(path), files, interfaces, prefixes).capture
+        assert (capture_.files, capture_.interfaces, capture_.prefixes) == wanted
+        assert capture_.ports == (25,)
 
 
 def test_run_once_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
