@@ -21,7 +21,7 @@ class InputError(ConfigError):
     exit_code = 2
 
 
-class Unavailable(ConfigError):
+class UnavailableError(ConfigError):
     """Who was to answer is not there, or does not answer; the text says who and where it was looked for."""
 
     exit_code = 69  # EX_UNAVAILABLE of sysexits.h

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent import ipc
 from agent.diagnosis import Diagnosis
-from agent.errors import Unavailable
+from agent.errors import UnavailableError
 from agent.ipc import Type
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Daemon:
         self._link: ipc.Link | None = None
 
     def ask(self) -> Diagnosis:
-        """How it is now. Raises Unavailable if it does not answer, or not as this version does."""
+        """How it is now. Raises UnavailableError if it does not answer, or not as this version does."""
         try:
             self._link = self._link or ipc.connect(self.path, _ANSWERS, _SECONDS)
             self._link.send(Type.ASK, {"what": "diagnosis"})
@@ -39,13 +39,13 @@ class Daemon:
                 return Diagnosis.model_validate(answer[1])
         except OSError as error:
             self.close()
-            raise Unavailable(
+            raise UnavailableError(
                 f"{self.path}: no daemon answers: {error.strerror or error}; start one, or name its socket"
             ) from None
         except (ValueError, ipc.Unexpected):
             pass  # What was said is not shown: nobody knows what it is.
         self.close()
-        raise Unavailable(f"{self.path}: what answers is of another version; restart the daemon")
+        raise UnavailableError(f"{self.path}: what answers is of another version; restart the daemon")
 
     def close(self) -> None:
         if self._link is not None:
@@ -61,7 +61,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def found(options: Namespace) -> Daemon:
-    """The daemon that the options mean, or else the newest of ours that is running. Raises Unavailable, ConfigError."""
+    """The daemon that the options mean, or else the newest of ours that is running. Raises UnavailableError, ConfigError."""
     if options.control:
         return Daemon(options.control)
     if options.config:
@@ -74,7 +74,9 @@ def found(options: Namespace) -> Daemon:
         if _answers(path):
             return Daemon(path)
     places = ", ".join(map(str, _places()))
-    raise Unavailable(f"no daemon of ours is running (looked in {places}); start it, or name its socket by --control")
+    raise UnavailableError(
+        f"no daemon of ours is running (looked in {places}); start it, or name its socket by --control"
+    )
 
 
 def _places() -> list[Path]:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from agent.errors import Unavailable
+from agent.errors import UnavailableError
 from agent.screen import coloured
 from agent.tuning import asking, panel
 from agent.tuning.doctor import as_json, walk
@@ -28,14 +28,14 @@ class Course:
         self._before: Diagnosis | None = None
 
     def begin(self) -> None:
-        """What ``steps`` is first compared with. Raises Unavailable."""
+        """What ``steps`` is first compared with. Raises UnavailableError."""
         self._before = self._daemon.ask()
 
     def steps(self) -> list[Step]:
-        """What happened since this was last asked. Raises Unavailable; the next call looks for a daemon again."""
+        """What happened since this was last asked. Raises UnavailableError; the next call looks for a daemon again."""
         try:
             now = self._daemon.ask()
-        except Unavailable:
+        except UnavailableError:
             self._daemon = asking.found(self._options)
             now = self._daemon.ask()
         before, self._before = self._before or now, now
@@ -46,7 +46,7 @@ class Course:
 
 
 def main(words: list[str]) -> int:
-    """0, also when a signal ends it. Raises Unavailable (69) where no daemon answers at first, ConfigError."""
+    """0, also when a signal ends it. Raises UnavailableError (69) where no daemon answers at first, ConfigError."""
     options = _options(words)
     course = Course(asking.found(options), options)
     try:
@@ -108,7 +108,7 @@ def _next(course: Course, before: list[Step] | None) -> tuple[list[Step] | None,
     """The next picture, or the last one and why there is no other."""
     try:
         return course.steps(), ""
-    except Unavailable as error:
+    except UnavailableError as error:
         return before, f"loses: {error}"
 
 

@@ -180,7 +180,7 @@ def test_somebody_elses_daemon_among_what_is_temporary_is_not_believed(
     with answering(elsewhere / "knockfirst-x" / "control", said()):
         assert asking.found(_options()).path.endswith("knockfirst-x/control")
         monkeypatch.setattr(os, "geteuid", lambda: 4711)
-        with pytest.raises(asking.Unavailable):
+        with pytest.raises(asking.UnavailableError):
             asking.found(_options())
         monkeypatch.setenv("RUNTIME_DIRECTORY", str(elsewhere))
         monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
