@@ -17,7 +17,7 @@ import time
 from argparse import ArgumentParser
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.errors import Unavailable
+from agent.errors import UnavailableError
 from agent.lab import servers
 from agent.lab.scrape import fetched
 from agent.lab.stages import Run, Stage, stages
@@ -246,7 +246,7 @@ def _until(true: object, seconds: float) -> bool:
     """Wait until it is true; False if it never was."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
-        with contextlib.suppress(OSError, Unavailable):
+        with contextlib.suppress(OSError, UnavailableError):
             if true():  # type: ignore[operator]
                 return True
         time.sleep(_POLL)

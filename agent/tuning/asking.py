@@ -61,7 +61,7 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def found(options: Namespace) -> Daemon:
-    """The daemon that the options mean, or else the newest of ours that is running. Raises UnavailableError, ConfigError."""
+    """The daemon that the options mean, else the newest of ours that runs. Raises UnavailableError, ConfigError."""
     if options.control:
         return Daemon(options.control)
     if options.config:

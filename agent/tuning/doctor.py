@@ -56,7 +56,7 @@ def walk(before: Diagnosis, after: Diagnosis) -> list[Step]:
 
 
 def main(words: list[str]) -> int:
-    """0 where nothing loses, 1 where a stage does. Raises UnavailableError (69) where no daemon answers, ConfigError."""
+    """0 if nothing loses, 1 where a stage does. Raises UnavailableError where no daemon answers (69), ConfigError."""
     options = _options(words)
     daemon = asking.found(options)
     try:
