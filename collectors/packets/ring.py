@@ -136,9 +136,18 @@ class Ring:
         self._socket.close()
 
 
+_MISSING = (
+    "CAP_NET_RAW is missing; give it by AmbientCapabilities=CAP_NET_RAW in the unit, by `setpriv --inh-caps=+net_raw "
+    "--ambient-caps=+net_raw`, or by `setcap cap_net_raw+ep` on an interpreter of our own, or start as root"
+)
+
+
 def open_ring(link: Link, program: list[Instruction], shape: Shape) -> Ring:
     """A ring on an interface, receiving. Raises PermissionError without CAP_NET_RAW, OSError (ENODEV, ENOMEM)."""
-    connection = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    try:
+        connection = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    except PermissionError:
+        raise PermissionError(_MISSING) from None
     try:
         return _receiving(connection, link, program, shape)
     except BaseException:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live.world import CUSTOMERS, METRICS, World, ended, said, wait
+from tests.live.world import CUSTOMERS, METRICS, ROOT, World, ended, said, wait
 
 # uid nobody with CAP_NET_RAW and nothing else, as the unit gives it.
 AS_NOBODY = (
@@ -20,6 +22,14 @@ AS_NOBODY = (
     "--ambient-caps=-all,+net_raw", "--bounding-set=-all,+net_raw",
 )  # fmt: skip
 SCRAPE = 0.05  # seconds between two scrapes
+
+# What moves while frames come in, and for how many seconds nothing must have: counters are told each second.
+_MOVING = (
+    "knockfirst_capture_frames_total",
+    "knockfirst_capture_frames_offered_total",
+    "knockfirst_observations_total",
+)
+_STILL = 1.3
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -46,7 +56,11 @@ class Daemon:
 
     def __enter__(self) -> Daemon:
         self.begin()
-        wait(self._ready, 20, lambda: f"not ready: {self.log}")
+        try:
+            wait(self._ready, 10, lambda: f"not ready: {self.log}")
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,7 +69,10 @@ class Daemon:
     def begin(self) -> None:
         """Start the daemon, ready or not."""
         self.config.write_text(toml(self._sections))
-        words = (*self._rights, sys.executable, "-m", "agent", "run", "--config", str(self.config))
+        command = ("-m", "agent", "run", "--config", str(self.config))
+        words = (
+            (*_readable(self._world.directory, self._rights), *command) if self._rights else (sys.executable, *command)
+        )
         self.process = self._world.start(self.where, *words, log="daemon")
 
     @property
@@ -78,20 +95,16 @@ class Daemon:
         """How many servers are shown as Exchange."""
         return exchanges(self.samples())
 
-    def settled(self, seconds: float = 5.0) -> Samples:
-        """The metrics once they have not moved for two messages of counters: what was sent is counted."""
-        before: dict[str, float] = {}
-        began = time.monotonic()
-        while True:
-            time.sleep(1.2)
-            samples = self.samples()
-            now = {
-                name: total(samples, name)
-                for name in ("knockfirst_capture_frames_total", "knockfirst_observations_total")
-            }
-            if now == before or time.monotonic() - began > seconds:
-                return samples
-            before = now
+    def settled(self) -> Samples:
+        """The metrics once they have not moved for longer than two messages of counters are apart: all is counted."""
+        samples = self.samples()
+        moved = time.monotonic()
+        while time.monotonic() - moved < _STILL:
+            time.sleep(0.1)
+            before, samples = samples, self.samples()
+            if any(total(samples, name) != total(before, name) for name in _MOVING):
+                moved = time.monotonic()
+        return samples
 
     def wait_found(self, least: int = 1, seconds: float = 5.0, since: float | None = None) -> float:
         """Seconds from ``since`` (of time.monotonic; now) to the scrape that shows so many Exchange servers."""
@@ -108,7 +121,10 @@ class Daemon:
     def children(self) -> dict[str, int]:
         """Role -> process id."""
         listed = subprocess.run(
-            ["ps", "--ppid", str(self.process.pid), "-o", "pid=,args="], capture_output=True, text=True, check=False
+            ["ps", "-ww", "--ppid", str(self.process.pid), "-o", "pid=,args="],
+            capture_output=True,
+            text=True,
+            check=False,
         ).stdout
         modules = {"agent.service": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
         found = {}
@@ -138,6 +154,20 @@ class Daemon:
                 line for line in text.splitlines() if not line.startswith("#") and not line.endswith(" 0.0")
             )
         return "no metrics"
+
+
+def _readable(directory: Path, rights: tuple[str, ...]) -> tuple[str, ...]:
+    """The interpreter with these rights, it and our code at places that everybody can reach.
+
+    They may be in somebody's home. The mounts are of the process's own mount namespace, which `ip netns exec` makes.
+    """
+    places = {"python": sys.base_prefix, "site": sysconfig.get_path("purelib"), "tree": str(ROOT)}
+    for name in places:
+        (directory / name).mkdir(exist_ok=True)
+    mounts = "".join(f"mount --bind {shlex.quote(real)} {directory / name} && " for name, real in places.items())
+    python = directory / "python/bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    paths = (f"PYTHONPATH={directory / 'tree'}:{directory / 'site'}", f"LD_LIBRARY_PATH={directory / 'python/lib'}")
+    return "sh", "-c", f'{mounts} cd {directory / "tree"} && exec "$@"', "sh", *rights, "env", *paths, str(python)
 
 
 def total(samples: Samples, name: str, **labels: str) -> float:

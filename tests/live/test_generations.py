@@ -2,39 +2,56 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.live import peers
-from tests.live.daemon import Daemon, exchanges
-from tests.live.world import World, address, ended
+from tests.live.daemon import Daemon, Samples, exchanges
+from tests.live.world import HOSTS, World, address
 
-# Generation, best TLS of port 443, and those that the server may be shown as.
+# A host, its generation, the version of TLS that a client of port 443 asks for ("": none does), and the generations
+# that it may be shown as.
 RELEASES = (
-    ("2010", "", {"2010"}),
-    ("2013", "", {"2013"}),
-    ("2016", "1.2", {"2016"}),
-    ("2019", "1.3", {"2019", "SE"}),
-    ("SE", "1.3", {"2019", "SE"}),
-    ("2003", "", {"2003"}),
+    ("exchange", "2010", "", {"2010"}),
+    ("nginx", "2013", "", {"2013"}),
+    ("postfix", "2016", "1.2", {"2016"}),
+    ("dovecot", "2019", "1.3", {"2019", "SE"}),
+    ("other", "SE", "1.3", {"2019", "SE"}),
+    ("old", "2003", "", {"2003"}),
 )
 
 
-@pytest.mark.parametrize(
-    ("generation", "tls", "shown"), RELEASES, ids=[f"{g} TLS {t or 'own'}" for g, t, _ in RELEASES]
-)
-def test_a_generation_is_told_by_its_handshakes(bare: World, generation: str, tls: str, shown: set[str]) -> None:
-    more = ("--tls", tls) if tls else ()
-    server = peers.exchange(bare, "--generation", generation, *more)
-    there = address("exchange")[0]
+@pytest.fixture(scope="module")
+def samples(bare: World) -> Samples:
+    """What is shown once every server was visited."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda release: _served(bare, *release[:3]), RELEASES))
     with Daemon(bare) as daemon:
-        peers.mail(bare, there, *(("--tls",) if generation != "2003" else ()))
-        if tls:
-            spoken = peers.s_client(bare, there, 443, "", f"-tls{tls.replace('.', '_')}")
-            assert f"TLSv{tls}" in spoken
-            peers.curl(bare, f"https://{there}/owa/")
-        if generation != "2003":
-            peers.curl(bare, f"http://{there}/")
-        samples = daemon.settled()
-    ended(server)
-    assert exchanges(samples) == 1
-    assert sum(exchanges(samples, generation=one) for one in shown) == 1, daemon.log
+        for host, generation, tls, _ in RELEASES:
+            _visited(bare, address(host)[0], generation, tls)
+        return daemon.settled()
+
+
+@pytest.mark.parametrize("shown", sorted({tuple(sorted(shown)) for *_, shown in RELEASES}))
+def test_a_generation_is_told_by_its_handshakes(samples: Samples, shown: tuple[str, ...]) -> None:
+    really = sum(tuple(sorted(there)) == shown for *_, there in RELEASES)
+    assert sum(exchanges(samples, generation=one) for one in shown) == really
+
+
+def test_each_is_exchange_and_there_are_no_more(samples: Samples) -> None:
+    assert exchanges(samples) == len(RELEASES) == len(HOSTS)
+
+
+def _served(world: World, host: str, generation: str, tls: str) -> None:
+    peers.exchange(world, "--generation", generation, *(("--tls", tls) if tls else ()), host=host)
+
+
+def _visited(world: World, there: str, generation: str, tls: str) -> None:
+    old = generation == "2003"
+    peers.mail(world, there, *(() if old else ("--tls",)))
+    if tls:
+        assert f"TLSv{tls}" in peers.s_client(world, there, 443, "", f"-tls{tls.replace('.', '_')}")
+        assert "X-FEServer" in peers.curl(world, f"https://{there}/owa/")
+    if not old:
+        peers.curl(world, f"http://{there}/")

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CUSTOMERS, NET = ("192.0.2.0/24", "2001:db8:1::/48"), ("198.51.100.0/24", "2001:db8:ffff::/48")
 CLIENT = ("198.51.100.9", "2001:db8:ffff::9")
 # Each server has an address of its own, by IPv4 and by IPv6.
-HOSTS = {"exchange": 10, "nginx": 21, "postfix": 22, "dovecot": 23, "other": 30}
+HOSTS = {"exchange": 10, "nginx": 21, "postfix": 22, "dovecot": 23, "other": 30, "old": 31}
 METRICS = 10125
 
 _NEWNET = 0x40000000  # CLONE_NEWNET of sched.h
