@@ -79,6 +79,8 @@ class Daemon:
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         self._stop = threading.Event()
         self._given_up = False
+        # What the daemon is to end with once ``failed`` is set: the operator's fault, if it was the last, or ours.
+        self.exit_code = FAILED
         self.failed = threading.Event()
         self.exit_code = FAILED
 
@@ -233,6 +235,7 @@ class Daemon:
             self.failed.set()
         elif child.failures >= self._patience:
             self._log.error("role cannot be kept alive", extra={"name_of_role": name})
+            self.exit_code = code if code == ConfigError.exit_code else FAILED
             self.failed.set()
 
     def _begin(self, child: Child) -> None:

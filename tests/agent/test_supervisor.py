@@ -186,6 +186,19 @@ def test_a_role_that_cannot_live_ends_a_run_that_is_to_end(tmp_path: Path, monke
         assert daemon.failed.is_set()
 
 
+@pytest.mark.parametrize(("code", "ends_with"), [(78, 78), (3, 70)])
+def test_a_store_that_cannot_be_used_is_the_operators_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, ends_with: int
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        f"import os, sys\nif any('agent.service' in word for word in sys.orig_argv): os._exit({code})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Daemon(config(capture(tmp_path / "a.pcap")), patience=2) as daemon:
+        daemon.wait_end()
+        assert daemon.exit_code == ends_with
+
+
 def test_what_the_operator_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name capture files"):
         configured(None, [])
