@@ -103,12 +103,12 @@ class Terminal:
         self._stream.flush()
 
     def _leave(self) -> None:
-        with suppress(OSError):
-            self._stream.write(_LEAVE)
-            self._stream.flush()
         if self._keys is not None and self._settings is not None:
             with suppress(termios.error):
                 termios.tcsetattr(self._keys, termios.TCSADRAIN, self._settings)
+        with suppress(OSError):
+            self._stream.write(_LEAVE)
+            self._stream.flush()
 
     def _suspend(self, *_: object) -> None:
         """Ctrl-Z: give the terminal back for as long as we are stopped."""
