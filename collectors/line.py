@@ -41,7 +41,7 @@ class Line:
         self._telling = Telling()
         self._flows = Flows(self._telling, bounds)
         self._glance = Glance(self._telling, self._flows.reassembly).enough
-        self._counts = {"frames_seen": 0, "frames_used": 0}
+        self._counts = {"frames_seen": 0, "frames_used": 0, "syn_acks": 0}
         self._malformed = {"dns": 0}
         self._now = 0.0
         self._muted: dict[bytes, float] = {}
@@ -209,6 +209,7 @@ class Line:
         source, _, sequence, _, offset, flags, window = tcp_header(data, at)
         if not flags & _ACK or source not in admit.SERVICE_PORTS:
             return "not_wanted"
+        self._counts["syn_acks"] += 1
         address = addresses[: len(addresses) >> 1]
         tier = self._tiers.get(address)
         if not (self._judge(address) if tier is None else tier) & HEADERS:
