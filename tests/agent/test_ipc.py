@@ -168,3 +168,18 @@ def test_a_link_gives_messages_and_then_the_end() -> None:
 def test_descriptors_are_numbers(words: list[str]) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         ipc.inherited(words)
+
+
+def test_one_message_alone_leaves_what_follows_to_somebody_else() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        bodies = [{"what": "status"}, {"what": "x" * 900}, {}]
+        ours.sendall(b"".join(frame(Type.ASK, body) for body in bodies))
+        for body in bodies:
+            assert ipc.alone(theirs, ASK) == (Type.ASK, body)
+        ours.sendall(frame(Type.ASK, {})[:-1])
+        ours.shutdown(socket.SHUT_WR)
+        with pytest.raises(Unexpected, match="truncated"):
+            ipc.alone(theirs, ASK)
+        assert ipc.alone(theirs, ASK) is None

@@ -47,6 +47,7 @@ class House:
 
     def __init__(self, directory: Path, config: Config, store: Store | None = None) -> None:
         self.directory = directory
+        self.supervisor: ipc.Link | None = None
         self.inventory = Inventory(book(), catalogue(), config.agent.max_servers)
         self.service = Service(
             config=config, inventory=self.inventory, kev=KEV, log=logging.getLogger("agent"),
@@ -96,6 +97,8 @@ def living(directory: Path, config: Config | None = None, store: Store | None = 
         listeners[name].bind(str(directory / name))
         listeners[name].listen()
     ours, theirs = socket.socketpair()
+    ours.settimeout(10)
+    house.supervisor = ipc.Link(ours, frozenset({Type.RELOAD}))
     thread = threading.Thread(target=house.service.serve, args=(listeners, theirs), daemon=True)
     thread.start()
     try:
