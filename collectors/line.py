@@ -45,6 +45,7 @@ class Line:
         self._malformed = {"dns": 0}
         self._now = 0.0
         self._muted: dict[bytes, float] = {}
+        self._passed = 0
         # Asked for every frame that gets here: packed address -> tier, as far as it was asked for before.
         self._tiers: dict[bytes, int] = {}
         self.look_for(wanted)
@@ -84,6 +85,11 @@ class Line:
             self._unmute(address)
         return list(self._muted)
 
+    @property
+    def passed(self) -> int:
+        """How many frames there were of who is left alone."""
+        return self._flows.counts["streams_of_the_sated"] + self._passed
+
     def sated(self, time: float) -> list[bytes]:
         """The packed addresses of which nothing of port 443 is wanted at a time, for they tell nothing new there."""
         return self._telling.muted(time)
@@ -105,7 +111,10 @@ class Line:
         return tier
 
     def _outside(self, address: bytes) -> str:
-        return "muted" if address in self._muted else "outside_prefixes"
+        if address in self._muted:
+            self._passed += 1
+            return "muted"
+        return "outside_prefixes"
 
     @property
     def counts(self) -> dict[str, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LOOK = 1.0  # seconds between two looks at the interfaces; news of them comes sooner
 # Seconds between two filters for the sake of who is left alone: each costs some milliseconds and a second ring.
 _REFILTER = 30.0
+_WORTH_IT = 10_000  # frames in that time of who is left alone
 _BRIEFLY = 0.02  # seconds between two looks at a ring that is being replaced
 _BLOCKS = 4  # of one interface, before the others have their turn
 
@@ -36,6 +37,8 @@ class Live:
         self._look_due = 0.0
         self._refilter_due = 0.0
         self._muted: list[bytes] = []
+        self._sated: list[bytes] = []
+        self._passed = 0
 
     def follow(self, section: Section) -> None:
         """Look by this section from now on: what is admitted already is judged by it at once, the filter follows."""
@@ -103,8 +106,11 @@ class Live:
                 self.taps[name] = Tap(name, self._links, self._line.frame, plan, self._log)
 
     def _planned(self, section: Section) -> Plan:
-        self._muted = self._line.muted(self._time())
-        wanted = section.wanted._replace(tiers=section.wanted.tiers.without(self._muted))
+        time = self._time()
+        self._passed = self._line.passed
+        self._muted, self._sated = self._line.muted(time), self._line.sated(time)
+        tiers = section.wanted.tiers.without(self._muted).without(self._sated, https_only=True)
+        wanted = section.wanted._replace(tiers=tiers)
         programs: dict[int, Program] = {}
 
         def program(link: int) -> Program:
@@ -112,12 +118,16 @@ class Live:
                 programs[link] = bpf.generate(link, wanted)
             return programs[link]
 
-        return Plan(program, section.shape, float(section.settings["suspect_seconds"]), len(self._muted))
+        return Plan(program, section.shape, float(section.settings["suspect_seconds"]), len(tiers.muted))
 
     def _refilter(self, now: float) -> None:
-        """Put into the filter who is left alone by now, and take out who no longer is."""
+        """Put into the filter who is left alone by now, and take out who no longer is, where that spares work."""
         self._refilter_due = now + _REFILTER
         shared = self._section and self._section.shape.fanout is not None
         # Who joins a group of sockets anew takes flows from its old ring too, and would lose what comes after that.
-        if self._section and self.taps and not shared and self._line.muted(self._time()) != self._muted:
+        if not self._section or not self.taps or shared:
+            return
+        time = self._time()
+        left_alone, before = {*self._line.muted(time), *self._line.sated(time)}, {*self._muted, *self._sated}
+        if before - left_alone or (left_alone - before and self._line.passed - self._passed > _WORTH_IT):
             self._plan()

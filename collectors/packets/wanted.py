@@ -46,27 +46,28 @@ class Tiers:
                 ranges[size].append((kind, first, after))
         self._steps = {size: _steps(found, 1 << 8 * size) for size, found in ranges.items()}
         self._starts = {size: [start for start, _ in steps] for size, steps in self._steps.items()}
-        self._silence(muted, quiet=False)
+        # Whom nothing is wanted of for now, the most important first; True where it is but nothing of port 443.
+        self.muted = dict.fromkeys(muted, False)
 
     def without(self, addresses: Iterable[bytes], *, https_only: bool = False) -> Tiers:
-        """The same, but of these packed addresses nothing is wanted, or nothing of their port 443."""
+        """The same, but of these packed addresses nothing more is wanted, or nothing of their port 443."""
         other = Tiers.__new__(Tiers)
         other._steps, other._starts = self._steps, self._starts
-        other._silence(addresses, quiet=https_only)
+        more = dict.fromkeys(addresses, https_only)
+        other.muted = self.muted | ({a: more[a] for a in more if a not in self.muted} if https_only else more)
         return other
 
-    def _silence(self, addresses: Iterable[bytes], *, quiet: bool) -> None:
-        self.quiet = quiet
-        self.muted = dict.fromkeys(addresses)
+    @property
+    def quiet(self) -> bool:
+        """Whether of some addresses only port 443 is not wanted."""
+        return any(self.muted.values())
 
     def of(self, address: bytes) -> int:
         """The tier of a packed address."""
         size = len(address)
         tier = self._steps[size][bisect_right(self._starts[size], int.from_bytes(address, "big")) - 1][1]
-        return self._silenced(tier) if address in self.muted else tier
-
-    def _silenced(self, tier: int) -> int:
-        return tier | QUIET if tier and self.quiet else 0
+        https_only = self.muted.get(address)
+        return tier if https_only is None else _silenced(tier, https_only=https_only)
 
     def steps(self, size: int, muted: int | None = None) -> list[Step]:
         """All of it for addresses of 4 or of 16 bytes: the first step begins at 0, and neighbours differ.
@@ -74,17 +75,8 @@ class Tiers:
         ``muted``: only so many of the muted addresses are left out, the first.
         """
         steps = self._steps[size]
-        silent = sorted(int.from_bytes(a, "big") for a in islice(self.muted, muted) if len(a) == size)
-        return self._left_out(steps, self._starts[size], silent, 1 << 8 * size) if silent else steps
-
-    def _left_out(self, steps: list[Step], starts: list[int], silent: list[int], end: int) -> list[Step]:
-        at = dict(steps)
-        for address in silent:
-            tier = steps[bisect_right(starts, address) - 1][1]
-            at[address] = self._silenced(tier)
-            if address + 1 < end:
-                at.setdefault(address + 1, tier)
-        return distinct(sorted(at.items()))
+        silent = {int.from_bytes(a, "big"): h for a, h in islice(self.muted.items(), muted) if len(a) == size}
+        return _left_out(steps, self._starts[size], silent, 1 << 8 * size) if silent else steps
 
     def everywhere(self, bits: int) -> bool:
         """Whether every address has these bits, and none is muted."""
@@ -103,6 +95,21 @@ class Tiers:
 _OPEN = tuple(
     (HEADERS if open_ & 1 else 0) | (ALL if open_ & 2 else 0) | (ANSWERS if open_ & 4 else 0) for open_ in range(8)
 )
+
+
+def _silenced(tier: int, *, https_only: bool) -> int:
+    return tier | QUIET if tier and https_only else 0
+
+
+def _left_out(steps: list[Step], starts: list[int], silent: dict[int, bool], end: int) -> list[Step]:
+    """The steps with these addresses silenced, all of each or only its port 443."""
+    at = dict(steps)
+    for address in sorted(silent):
+        tier = steps[bisect_right(starts, address) - 1][1]
+        at[address] = _silenced(tier, https_only=silent[address])
+        if address + 1 < end:
+            at.setdefault(address + 1, tier)
+    return distinct(sorted(at.items()))
 
 
 def _steps(ranges: list[tuple[int, int, int]], end: int) -> list[Step]:
