@@ -38,7 +38,7 @@ class Screen:
         self.before = termios.tcgetattr(theirs)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "agent", "top", *words], stdin=theirs, stdout=theirs, stderr=theirs,
-            start_new_session=True, env=os.environ | {"TERM": "xterm"},
+            process_group=0, env=os.environ | {"TERM": "xterm"},
         )  # fmt: skip
         self.theirs = theirs
 
@@ -152,6 +152,9 @@ def test_stopped_and_continued(tmp_path: Path) -> None:
             screen.process.send_signal(signal.SIGTSTP)
             screen.until(lambda: screen.written.endswith(LEAVE))
             assert termios.tcgetattr(screen.theirs) == screen.before
+            stopped = os.waitid(os.P_PID, screen.process.pid, os.WSTOPPED)
+            assert stopped is not None
+            assert stopped.si_status == signal.SIGTSTP
             screen.process.send_signal(signal.SIGCONT)
             screen.until(lambda: screen.written.count(ENTER) == 2 and screen.written.endswith("\x1b[J"))
         finally:
