@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from agent import ipc
 from agent.ipc import Type
 
-LEAST_WAIT = 0.2  # seconds before the first restart in a row; each following one waits twice as long
+LEAST_WAIT = 0.1  # seconds before the first restart in a row; each following one waits twice as long
 MOST_WAIT = 30.0
 
 # What a role ends with (sysexits.h), where it is not at fault.

@@ -40,7 +40,7 @@ INTERRUPTED = 130  # what shells say of SIGINT: a `--once` that has not read eve
 FAILED = 70  # EX_SOFTWARE of sysexits.h: a role of ours cannot be kept alive
 
 PATIENCE = 8  # failures in a row after which the supervisor gives up, so that what supervises it learns of it
-_LOOK = 0.1  # seconds between two looks at the children
+_LOOK = 0.05  # seconds between two looks at the children
 _SETTLED = 2.0  # a role that lived this many seconds did not lack the right that it ended for before
 _HEARS = 5.0  # seconds that the agent may take to hear us; below what systemd's watchdog waits for us
 _COURTESY = 0.3  # seconds until a reload restarts a role: who asked for it may be one, and gets its answer first

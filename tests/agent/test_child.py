@@ -26,9 +26,9 @@ class Ended:
 
 # How a role ended after how many seconds, orphaned or not; the wait for the next start, and the failures in a row.
 ENDS = [
-    (75, 0.1, True, 0.0, 3), (75, 50.0, True, 0.0, 3), (75, 0.1, False, 1.6, 4), (77, 0.1, False, 30.0, 3),
-    (-9, 1.0, False, 0.2, 0), (-15, 99.0, True, 0.2, 0), (-9, 0.9, False, 0.5, 3), (-11, 0.9, False, 1.6, 4),
-    (70, 9.9, True, 1.6, 4), (70, 10.0, False, 0.2, 1), (1, 0.0, False, 1.6, 4), (0, 0.0, False, 1.6, 4),
+    (75, 0.1, True, 0.0, 3), (75, 50.0, True, 0.0, 3), (75, 0.1, False, 0.8, 4), (77, 0.1, False, 30.0, 3),
+    (-9, 1.0, False, 0.1, 0), (-15, 99.0, True, 0.1, 0), (-9, 0.9, False, 0.5, 3), (-11, 0.9, False, 0.8, 4),
+    (70, 9.9, True, 0.8, 4), (70, 10.0, False, 0.1, 1), (1, 0.0, False, 0.8, 4), (0, 0.0, False, 0.8, 4),
 ]  # fmt: skip
 
 
@@ -68,6 +68,6 @@ def test_restarts_wait_longer_and_longer_until_a_role_has_lived() -> None:
         child.started = 100.0
         assert child.ended(100.0 + lived) == 1
         waits.append(round(child.due - 100.0 - lived, 3))
-    assert waits[:6] == [0.2, 0.4, 0.8, 1.6, 0.2, 0.4]
+    assert waits[:6] == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2]
     assert max(waits) == 30.0
     assert child.ended(0.0) is None

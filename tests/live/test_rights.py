@@ -64,6 +64,6 @@ def test_without_the_right_one_line_says_what_is_missing_and_how_to_give_it(worl
     assert len(set(lines)) >= 1 and all(way in lines[0] for way in ("setcap", "AmbientCapabilities", "setpriv"))
     assert "Traceback" not in daemon.log
     assert exchanges(daemon.samples()) == 0
-    wait(lambda: daemon.total("knockfirst_not_ready", reason="capture_absent") == 1, 3, lambda: daemon.log)
+    wait(lambda: daemon.total("knockfirst_not_ready", reason="capture_not_permitted") == 1, 3, lambda: daemon.log)
     daemon.process.terminate()
     assert daemon.process.wait(10) in (0, 77)
