@@ -41,7 +41,7 @@ def main(words: list[str]) -> int:
     # What is kept here grows to its bounds and stays; looking for garbage among it costs a burst of frames.
     gc.freeze()
     gc.set_threshold(100_000)
-    line = Line(wanted.wanted)
+    line = Line(wanted.wanted, wanted.bounds)
     live = Live(line, links, logging.getLogger("capture"), time.monotonic, time.time)
     try:
         _run(live, line, wanted, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from agent.ipc import Unexpected
+from collectors.packets.reassembly import Bounds
 from collectors.packets.ring import Shape
 from collectors.packets.wanted import Tiers, Wanted
 
@@ -17,6 +18,7 @@ class Section(NamedTuple):
     interfaces: tuple[str, ...]
     wanted: Wanted
     shape: Shape
+    bounds: Bounds
     settings: dict[str, Any]
     log: dict[str, str]
 
@@ -43,9 +45,9 @@ def section(body: dict[str, Any]) -> Section:
             raise Unexpected("invalid", f"SECTION: {key} is not what it must be")
         if isinstance(value, list) and not all(type(item) is (int if key in _NUMBERS else str) for item in value):
             raise Unexpected("invalid", f"SECTION: {key} holds something else than it must")
-    return Section(
-        body["number"], tuple(body["files"]), tuple(body["interfaces"]), wanted(body), shape(body), body, body["log"]
-    )
+    bounds = Bounds(body["max_streams"], body["stream_seconds"], body["max_bytes"])
+    inputs = tuple(body["files"]), tuple(body["interfaces"])
+    return Section(body["number"], *inputs, wanted(body), shape(body), bounds, body, body["log"])
 
 
 def wanted(body: dict[str, Any]) -> Wanted:

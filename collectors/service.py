@@ -7,6 +7,7 @@ right.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import sys
@@ -101,7 +102,7 @@ class Capture:
     def watch(self, live: Live, first: Section, agent: Agent) -> None:
         """Look at interfaces until the agent has gone, which raises OSError. Raises PermissionError, Unexpected."""
         self._follow(live, first)
-        more = False
+        more = True
         while True:
             self._wait(live, agent, 0.0 if more else live.patience(self._due))
             for kind, body in agent.heard():
@@ -230,7 +231,10 @@ def _be(connection: socket.socket, agent: Agent, wanted: Section, log: logging.L
     from collectors.packets.interface import Links
 
     settle(wanted)
-    line = Line(wanted.wanted)
+    # What is kept here grows to its bounds and stays; looking for garbage among it would cost a burst of frames.
+    gc.freeze()
+    gc.set_threshold(100_000)
+    line = Line(wanted.wanted, wanted.bounds)
     capture = Capture(Outbox(connection, wanted.settings["queue"]), line, log, time.monotonic)
     capture.read(wanted.files, counting=wanted.settings["count_frames"])
     capture.watch(Live(line, Links(), log, time.monotonic, time.time), wanted, agent)

@@ -1,7 +1,7 @@
 """A packet socket with its filter and a TPACKET_V3 ring, read through mmap.
 
 Sources: packet(7) and Documentation/networking/packet_mmap.rst of Linux; include/uapi/linux/if_packet.h has the
-layouts. The kernel writes frames into blocks of a mebibyte and hands over a block when it is full, or when its time is
+layouts. The kernel writes frames into blocks and hands over one when it is full, or when its time is
 up. A block that Python has read is given back by one store of its status word.
 
 Nothing is received before the filter stands: the socket is made without a protocol, the filter attached and locked,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Look = Callable[[float, int, int, bytes], str | None]
 
-BLOCK = 1 << 20  # bytes
+BLOCK = 1 << 18  # bytes
 
 _SOL_PACKET = 263
 _ADD_MEMBERSHIP, _RX_RING, _STATISTICS, _VERSION, _FANOUT, _IGNORE_OUTGOING = 1, 5, 6, 10, 18, 23
