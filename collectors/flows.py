@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from collectors.dissectors.choose import choose
+from collectors.dissectors.tls import at_once
 from collectors.packets.admit import SMTP_PORTS
 from collectors.packets.reassembly import Bounds, Reassembly, Stream
 from collectors.packets.source import FOLLOWED
@@ -71,6 +72,10 @@ class Flows:
         start = reassembly.start(key, sequence)
         if start != sequence:
             self._take(reassembly.open(key, start, time, server, side), piece)
+            return
+        facts = at_once(payload, from_server=side != CLIENT)
+        if facts is not None:
+            self._telling.judge(server + side, time, news=self._say(facts, server, time, "tls"))
             return
         dissector = choose(payload, int.from_bytes(server[-2:], "big"), from_server=side != CLIENT)
         if dissector is None:

@@ -42,7 +42,7 @@ class Telling:
 
     def say(self, server: bytes, kind: str, value: str, time: float, collector: str) -> bool:
         """Tell a fact, unless it was told within the hour. True if it was new."""
-        key = (server, kind, timeless(kind, value))
+        key = (server, kind, timeless(kind, value) if kind == "smtp.greeting" else value)
         before = self._told.get(key)
         if before is not None and time - before < HOUR:
             self.counts["repeats"] += 1

@@ -256,6 +256,28 @@ class TlsClient(_Direction):
         return [("tls.sni", name)] if name else []
 
 
+def at_once(payload: bytes, *, from_server: bool) -> list[Fact] | None:
+    """What a stream tells that begins with these bytes, where one whole hello is all that there is to read of it.
+
+    As nearly every ClientHello is, and every ServerHello of TLS 1.3. None where a dissector has to read it.
+    """
+    hello = _SERVER_HELLO if from_server else _CLIENT_HELLO
+    if len(payload) < 5 + _HEADER or payload[0] != _HANDSHAKE or payload[1] != 3 or payload[5] != hello:
+        return None
+    size = payload[6] << 16 | payload[7] << 8 | payload[8]
+    record, end = payload[3] << 8 | payload[4], 5 + _HEADER + size
+    if record != _HEADER + size or end > len(payload) or not _MIN_HELLO <= size <= _MAX_SERVER_HELLO:
+        return None
+    try:
+        if not from_server:
+            name = _server_name(payload[5:end])
+            return [("tls.sni", name)] if name else []
+        value, version = _server_hello(payload[5:end])
+    except Malformed:
+        return None
+    return [("tls.server_hello", value)] if version >= 0x0304 else None
+
+
 def _server_hello(message: bytes) -> tuple[str, int]:
     """The value of ``tls.server_hello`` and the version number (RFC 8446 4.1.3, RFC 5246 7.4.1.3)."""
     version = message[4] << 8 | message[5]

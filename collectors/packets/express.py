@@ -101,10 +101,14 @@ def _bulk(a: Assembler, name: str, ip: int, at: int, rules: admit.Rules, followi
         a.goto(f"{name} on")
         for offset, payload in _DATA_OFFSETS.items():
             a.label(f"{name} {offset}")
-            a.op(op.LDB_ABS, at + payload)  # ends the program where there is no payload, and no padding either
+            # A load from behind the frame would end the program too, but slowly.
+            a.op(op.LD_LEN)
+            a.branch(op.JGT, at + payload, no=f"{name} done")
+            a.op(op.LDB_ABS, at + payload)
             _first_byte(a, rules, f"{name} on", f"{name} by port")
     a.label(f"{name} by port")
     _by_port(a, rules, op.LDH_ABS, at, f"{name} on")
+    a.label(f"{name} done")
     drop(a)
     a.label(f"{name} on")
     a.op(op.LDX_IMM, ip - 2)
