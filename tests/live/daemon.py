@@ -30,6 +30,7 @@ _MOVING = (
     "knockfirst_observations_total",
 )
 _STILL = 1.3
+_RESTLESS = 20.0
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -98,8 +99,9 @@ class Daemon:
     def settled(self) -> Samples:
         """The metrics once they have not moved for longer than two messages of counters are apart: all is counted."""
         samples = self.samples()
-        moved = time.monotonic()
+        began = moved = time.monotonic()
         while time.monotonic() - moved < _STILL:
+            assert moved - began < _RESTLESS, "something goes on sending"
             time.sleep(0.1)
             before, samples = samples, self.samples()
             if any(total(samples, name) != total(before, name) for name in _MOVING):
@@ -176,10 +178,12 @@ def total(samples: Samples, name: str, **labels: str) -> float:
 
 
 def exchanges(samples: Samples, **labels: str) -> float:
-    """How many servers are believed to be Exchange, at least suspected."""
-    return total(samples, "knockfirst_servers", product="exchange", **labels) - total(
-        samples, "knockfirst_servers", product="exchange", verdict="none", **labels
-    )
+    """How many servers are believed to be Exchange, at least suspected; with a label more, those that have it."""
+    wanted = {"product": "exchange", **labels}.items()
+    return sum(
+        value for (name, has), value in samples.items()
+        if name == "knockfirst_servers" and has >= wanted and ("verdict", "none") not in has
+    )  # fmt: skip
 
 
 def balanced(samples: Samples, interface: str = "cust0") -> bool:

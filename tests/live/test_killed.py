@@ -65,7 +65,7 @@ def test_every_role_that_is_killed_is_back_within_two_seconds(loaded: World, tmp
         assert daemon.process.poll() is None, daemon.log
         # What was known is known: the store gave it to every new agent, or capture saw it again.
         daemon.wait_found(len(SERVERS), 10)
-        assert balanced(daemon.settled(), "copy1")
+        assert balanced(daemon.samples(), "copy1")
         assert "Traceback" not in daemon.log
         names = [one for line in loaded.run("router", "ss", "-Hlnt").stdout.splitlines() for one in line.split()]
         assert names.count(f"127.0.0.1:{METRICS}") == 1

@@ -96,7 +96,7 @@ def test_the_tier_headers_gives_no_payload_and_no_observation_of_one(world: Worl
         if name == "knockfirst_observations_total" and value
     }  # fmt: skip
     assert kinds == {"tcp.synack"}
-    assert exchanges(samples, verdict="confirmed") == exchanges(samples, verdict="probable") == 0
+    assert exchanges(samples) == 0
     assert total(samples, "knockfirst_capture_frames_used_total", interface="cust0") > 0
 
 
