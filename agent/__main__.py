@@ -16,6 +16,7 @@ COMMANDS = {
     "run": ("agent.run:main", "run the daemon"),
     "selftest": ("agent.lab.selftest:main", "send synthetic handshakes through the live line and show each stage"),
     "capture": ("collectors.capture_command:main", "look at interfaces without an agent, and print what is observed"),
+    "capture-filter": ("collectors.filter_command:main", "print the program that the kernel runs on every frame"),
     "doctor": ("agent.tuning.doctor:main", "say at which stage the running daemon loses, and what helps"),
     "top": ("agent.tuning.top:main", "show what the running daemon does, each second anew"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
@@ -24,7 +25,7 @@ COMMANDS = {
 
 
 def usage() -> str:
-    rows = "\n".join(f"  {name:13} {what}" for name, (_, what) in COMMANDS.items())
+    rows = "\n".join(f"  {name:14} {what}" for name, (_, what) in COMMANDS.items())
     more = "`knockfirst COMMAND --help` says more. `--version` prints the version."
     return f"usage: knockfirst COMMAND [ARGUMENT ...]\n\n{rows}\n\n{more}\n"
 
