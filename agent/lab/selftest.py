@@ -7,25 +7,22 @@ leaves it, and where the kernel lets users make namespaces, no rights are needed
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import UnavailableError
-from agent.lab import servers
+from agent.lab import namespace, servers
 from agent.lab.scrape import fetched
 from agent.lab.stages import Run, Stage, stages
 from agent.lab.traffic import Path as Line
 from agent.screen import colour, coloured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from agent.diagnosis import Diagnosis
     from agent.lab.servers import Server
@@ -40,11 +37,8 @@ _OUT, _IN = "kf-out", "kf-in"  # frames are sent on the one, and looked at on th
 _PREFIXES = ("192.0.2.0/24", "2001:db8:1::/48")
 _READY = 20.0  # seconds until the daemon must be looking
 _SECONDS = 5.0  # until it must show what was sent; it takes well below one
+_COUNTED = 2.0  # until its counters must have been told: each second, so that those of the last frames come later
 _POLL = 0.05
-_INSIDE = "--inside"
-_SYSCTLS = (
-    "kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0"
-)
 
 
 class Visited(NamedTuple):
@@ -75,46 +69,16 @@ def main(words: list[str]) -> int:
         description="Send synthetic handshakes through a pair of interfaces and the live line, in a network namespace "
         "of its own, and show each stage that they pass. Needs no rights where users may make namespaces.",
     )
-    parser.add_argument(_INSIDE, action="store_true", help="make no namespace: we are in one already")
-    if parser.parse_args(words).inside:
+    # The namespace that we come from: whatever goes wrong, nothing is ever done in that one.
+    parser.add_argument("--outside", type=int, help=SUPPRESS)
+    outside = parser.parse_args(words).outside
+    if outside not in (None, namespace.current()):
         return inside()
-    ways = [["unshare", "--net"]] if os.geteuid() == 0 else []
-    faults = []
-    for way in [*ways, ["unshare", "--user", "--map-root-user", "--net"]]:
-        fault = _fault(way)
-        if fault is None:
-            return _begin_again(way)
-        faults.append(fault)
-    sys.stderr.write(
-        f"knockfirst selftest: no network namespace can be made here ({faults[-1]}); run it as root, or let users make "
-        f"namespaces ({_SYSCTLS})\n"
-    )
+    try:
+        namespace.become(["selftest", "--outside", str(namespace.current())])
+    except namespace.ImpossibleError as error:
+        sys.stderr.write(f"knockfirst selftest: {error}\n")
     return NOT_POSSIBLE
-
-
-def _fault(way: list[str]) -> str | None:
-    """Why a namespace cannot be had in this way; None if it can."""
-    for tool in (way[0], "ip"):
-        if shutil.which(tool) is None:
-            return f"there is no {tool}(8); it is in Debian's {'iproute2' if tool == 'ip' else 'util-linux'}"
-    # The first link tells whether the rights inside are real.
-    probe = [*way, "ip", "link", "add", _OUT, "type", "veth", "peer", "name", _IN]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False)  # noqa: S603
-    return None if done.returncode == 0 else " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-
-
-def _begin_again(way: list[str]) -> int:
-    """Become the same command, inside."""
-    path = os.pathsep.join(filter(None, (_root(), os.environ.get("PYTHONPATH"))))
-    sys.stdout.flush()
-    words = [*way, sys.executable, "-P", "-m", "agent", "selftest", _INSIDE]
-    os.execvpe(words[0], words, os.environ | {"PYTHONPATH": path})  # noqa: S606  (our own words)
-
-
-def _root() -> str:
-    from pathlib import Path
-
-    return str(Path(__file__).resolve().parents[2])
 
 
 def inside() -> int:
@@ -125,18 +89,10 @@ def inside() -> int:
     _say(
         f"{len(seen)} simulated servers behind {len(LINES)} kinds of access line, in a network namespace of its own:\n"
     )
-    fault = _linked()
+    fault = namespace.pair(_OUT, _IN)
     if not _show([Stage("link made", fault is None, f"{_OUT} to {_IN}", fault or "")]):
         return FAILED
     return _with_daemon(seen)
-
-
-def _linked() -> str | None:
-    """Make the pair of interfaces, silent but for what is sent; why not, if it cannot be."""
-    batch = f"link add {_OUT} type veth peer name {_IN}\nlink set lo up\n"
-    batch += "".join(f"link set {name} addrgenmode none\nlink set {name} up\n" for name in (_OUT, _IN))
-    done = subprocess.run(["ip", "-batch", "-"], input=batch, capture_output=True, text=True, check=False)  # noqa: S607
-    return None if done.returncode == 0 else f"ip: {' '.join(done.stderr.split())}"
 
 
 def _with_daemon(seen: list[Visited]) -> int:
@@ -177,8 +133,7 @@ def _sent_and_shown(daemon: Daemon, seen: list[Visited]) -> bool:
     wanted = sum(one.exchange for one in seen)
     _until(lambda: _shown(daemon) >= wanted, _SECONDS)
     took = time.monotonic() - began
-    # Counters are told each second, so that those of the last frames are not there yet.
-    _until(lambda: all(stage.passed for stage in _stages(daemon, seen, sent)), 2.0)
+    _until(lambda: all(stage.passed for stage in _stages(daemon, seen, sent)), _COUNTED)
     passed = _show(_stages(daemon, seen, sent))
     if passed:
         _say(f"\nEvery stage passed; {took:.2f} s from the first frame to /metrics.")
@@ -242,12 +197,12 @@ def _shown(daemon: Daemon) -> float:
     return sum(float(row.rpartition(" ")[2]) for row in ours)
 
 
-def _until(true: object, seconds: float) -> bool:
+def _until(true: Callable[[], bool], seconds: float) -> bool:
     """Wait until it is true; False if it never was."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         with contextlib.suppress(OSError, UnavailableError):
-            if true():  # type: ignore[operator]
+            if true():
                 return True
         time.sleep(_POLL)
     return False

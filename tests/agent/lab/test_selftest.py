@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.diagnosis import Diagnosis
-from agent.lab import selftest
+from agent.lab import namespace, selftest
 from agent.lab.stages import Run, stages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,6 +99,43 @@ def test_without_a_namespace_it_says_why_and_what_would_help(
     assert "there is no ip(8); it is in Debian's iproute2" in capsys.readouterr().err
 
 
+class Pretended:
+    """A daemon that was told what it would have observed."""
+
+    control_path = metrics_url = ""
+
+    def __init__(self, *found: str) -> None:
+        self._found = found
+
+    def assessments(self) -> list[dict[str, Any]]:
+        return [{"address": one, "verdict": "confirmed", "product": "exchange"} for one in self._found]
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_what_was_sent_is_followed_to_the_metrics(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: int
+) -> None:
+    roster = selftest.roster()
+    sent: list[bytes] = []
+
+    def send(frames: Iterable[bytes]) -> int:
+        sent.extend(frames)
+        return len(sent)
+
+    monkeypatch.setattr(selftest, "_send", send)
+    monkeypatch.setattr(selftest, "_diagnosis", lambda _: seen({"offered": len(sent)}))
+    shown = 'knockfirst_servers{generation="2019",product="exchange",verdict="confirmed"} 12.0\n'
+    monkeypatch.setattr(selftest, "fetched", lambda _: shown)
+    monkeypatch.setattr(selftest, "_SECONDS", 0.1)
+    monkeypatch.setattr(selftest, "_COUNTED", 0.1)
+    found = [one.server.address for one in roster if one.exchange][missing:]
+    passed = selftest._sent_and_shown(Pretended(*found), roster)  # type: ignore[arg-type]
+    said = capsys.readouterr().out
+    assert passed is (missing == 0)
+    assert ("Every stage passed" in said) is passed
+    assert ("Lost at the stage `believed`: lost on the access line plain" in said) is not passed
+
+
 # The ways that the command tries, by hand: both are tried as root too, so that no user is needed who may run us.
 WAYS = {"as root": ("unshare", "--net"), "as a user": ("unshare", "--user", "--map-root-user", "--net")}
 
@@ -108,7 +146,7 @@ def test_it_passes_where_a_namespace_can_be_made(way: str) -> None:
         if os.environ.get("CI") == "true" and os.geteuid() == 0 and way == "as root":
             pytest.fail(why)
         pytest.skip(why)
-    words = [*WAYS[way], sys.executable, "-m", "agent", "selftest", "--inside"]
+    words = [*WAYS[way], sys.executable, "-m", "agent", "selftest", "--outside", str(namespace.current())]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every stage passed" in done.stdout and "FAILED" not in done.stdout
