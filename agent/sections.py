@@ -112,7 +112,7 @@ class Capture(Section):
 
     files: tuple[File, ...] = _key((), "capture", "capture files to read, in this order; relative to this file")
     interfaces: Annotated[tuple[Interface, ...], AfterValidator(_distinct)] = _key(
-        (), "capture", "interfaces to look at; an interface needs customers' prefixes", max_length=MAX_INTERFACES
+        (), "nothing", "interfaces to look at; an interface needs customers' prefixes", max_length=MAX_INTERFACES
     )
     prefixes: tuple[Prefix, ...] = _key(
         (),
