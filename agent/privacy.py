@@ -95,14 +95,17 @@ def common(left: Ranges, right: Ranges) -> Ranges:
 
 def cidrs(ranges: Ranges) -> list[str]:
     """The fewest prefixes that are this set, IPv6 first, each family in order."""
-    made = []
+    made: list[str] = []
     for first, last in ranges:
-        width = 32 if first >= _IPV4 else 128
-        while first <= last:
+        family, width, size, base = (AF_INET, 32, 4, _IPV4) if first >= _IPV4 else (AF_INET6, 128, 16, 0)
+        at, end = first - base, last - base
+        while at <= end:
             # As large as its alignment lets it begin here, and as what is left lets it end.
-            bits = min((first & -first).bit_length() - 1 if first else 128, (last - first + 1).bit_length() - 1)
-            made.append(_text(first, width, width - bits))
-            first += 1 << bits  # noqa: PLW2901
+            bits = (end - at + 1).bit_length() - 1
+            if at and (at & -at).bit_length() <= bits:
+                bits = (at & -at).bit_length() - 1
+            made.append(f"{inet_ntop(family, at.to_bytes(size, 'big'))}/{width - bits}")
+            at += 1 << bits
     return made
 
 
