@@ -70,7 +70,9 @@ def decode(frame: bytes, link: int, wire_length: int, encapsulations: frozenset[
                 found = _link(frame, link, wire_length)
         else:
             found = _link(frame, link, wire_length)
-        return found if found[0] == TCP else _looked_into(frame, found, wire_length, encapsulations)
+        if found[0] == TCP or (found[0] == UDP and not encapsulations):
+            return found
+        return _looked_into(frame, found, wire_length, encapsulations)
     except IndexError:
         return "truncated"
 

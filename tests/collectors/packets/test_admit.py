@@ -1,16 +1,12 @@
-"""What is worth looking at: the tables behind the filter, and customer address space."""
+"""What is worth looking at: the tables behind the filter."""
 
 from __future__ import annotations
-
-from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.errors import InputError
 from collectors.packets.admit import CLIENT, SERVER, Rules, dns_wanted
-from collectors.packets.wanted import ALL, EVERYWHERE, Tiers
 from tests import wire
 
 HELLO = bytes.fromhex("16030100600100005c")
@@ -91,34 +87,3 @@ def test_any_message_is_wanted_or_not(rest: bytes) -> None:
     message = wire.dns_message("", 0, b"x")[:12] + rest
     assert dns_wanted(message) in (True, False)
     assert not dns_wanted(message[:12])
-
-
-@pytest.mark.parametrize(
-    "text", ["192.0.2.1/24", "192.0.2.0/33", "example.org", "", "2001:db8::/129", "2001:db8::1/64", "192.0.2.0/-1"]
-)
-def test_what_is_no_prefix_is_the_operators_fault(text: str) -> None:
-    with pytest.raises(InputError, match="write it like"):
-        Tiers(("192.0.2.0/24", text))
-
-
-def test_without_prefixes_nobody_is_inside() -> None:
-    assert Tiers().of(bytes(4)) == Tiers().of(bytes(16)) == 0
-    assert EVERYWHERE.of(bytes(4)) == EVERYWHERE.of(b"\xff" * 16) == ALL
-
-
-v4 = st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, 32))
-v6 = st.tuples(st.integers(0, (1 << 128) - 1), st.integers(0, 128))
-
-
-@settings(max_examples=150)
-@given(st.lists(st.one_of(v4.map(lambda p: (4, *p)), v6.map(lambda p: (6, *p))), min_size=1, max_size=8), st.data())
-def test_membership_is_that_of_ipaddress(raw: list[tuple[int, int, int]], data: st.DataObject) -> None:
-    networks = [ip_network((n.to_bytes(4 if v == 4 else 16, "big"), length), strict=False) for v, n, length in raw]
-    prefixes = Tiers(tuple(map(str, networks)))
-    network = data.draw(st.sampled_from(networks))
-    # Next to a prefix's borders, where a mistake would be.
-    first, last = int(network.network_address), int(network.broadcast_address)
-    most = (1 << network.max_prefixlen) - 1
-    number = data.draw(st.sampled_from([first, last, max(first - 1, 0), min(last + 1, most), (first + last) // 2]))
-    address = ip_address(number.to_bytes(network.max_prefixlen // 8, "big"))
-    assert bool(prefixes.of(address.packed)) == any(address in n for n in networks)

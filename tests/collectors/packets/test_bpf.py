@@ -7,7 +7,6 @@ import random
 import pytest
 
 from collectors.packets import bpf
-from collectors.packets.assembler import ADD, JEQ, LDB_ABS, RET, Assembler
 from collectors.packets.decode import LINK_TYPES, decode
 from collectors.packets.wanted import EVERYWHERE, Wanted, inside
 from tests import frames, machine
@@ -130,39 +129,3 @@ def test_of_a_syn_ack_the_headers_are_wanted(options: bytes) -> None:
 def test_an_unknown_link_type_is_refused() -> None:
     with pytest.raises(ValueError, match="link type 147"):
         bpf.generate(147, Wanted())
-
-
-def far_program(distance: int) -> list[tuple[int, int, int, int]]:
-    a = Assembler()
-    a.op(LDB_ABS, 0)
-    a.branch(JEQ, 1, yes="far", no="farther")
-    for _ in range(distance):
-        a.op(ADD, 1)
-    a.label("far")
-    a.op(RET, 1)
-    a.label("farther")
-    a.op(RET, 2)
-    return a.assemble()
-
-
-@pytest.mark.parametrize("distance", [0, 1, 253, 254, 255, 256, 600])
-def test_far_branches_arrive(distance: int) -> None:
-    program = far_program(distance)
-    assert machine.run(program, b"\x01", 1) == 1
-    assert machine.run(program, b"\x02", 1) == 2
-    assert all(yes < 256 and no < 256 for _, yes, no, _ in program)
-
-
-def test_the_assembler_refuses_what_no_machine_can_do() -> None:
-    a = Assembler()
-    a.branch(JEQ, 1, yes="nowhere")
-    with pytest.raises(ValueError, match="no label nowhere"):
-        a.assemble()
-    b = Assembler()
-    b.label("back")
-    b.op(RET, 0)
-    b.branch(JEQ, 1, yes="back")
-    with pytest.raises(ValueError, match="behind"):
-        b.assemble()
-    with pytest.raises(ValueError, match="twice"):
-        b.label("back")
