@@ -32,6 +32,8 @@ _MOVING = (
 _STILL = 1.3
 _RESTLESS = 20.0
 
+_MODULES = {"agent.service": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
+
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -121,21 +123,19 @@ class Daemon:
         return time.monotonic() - began
 
     def children(self) -> dict[str, int]:
-        """Role -> process id."""
+        """Role -> process id, of the last started where there are several."""
+        return {role: pids[-1] for role in _MODULES.values() if (pids := self.processes(role))}
+
+    def processes(self, role: str) -> list[int]:
+        """The process ids of a role."""
         listed = subprocess.run(
             ["ps", "-ww", "--ppid", str(self.process.pid), "-o", "pid=,args="],
             capture_output=True,
             text=True,
             check=False,
         ).stdout
-        modules = {"agent.service": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
-        found = {}
-        for line in listed.splitlines():
-            pid, _, words = line.strip().partition(" ")
-            for module, role in modules.items():
-                if module in words:
-                    found[role] = int(pid)
-        return found
+        lines = (line.split(maxsplit=1) for line in listed.splitlines())
+        return [int(pid) for pid, words in lines for module in words.split() if _MODULES.get(module) == role]
 
     def _ready(self) -> bool:
         assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log}"

@@ -11,6 +11,7 @@ from agent.lab import keys
 from agent.lab.certificates import der, private_key, public
 from tests.live.world import World, address, said, wait
 
+LARGE = 1 << 20  # bytes of a page that is bulk
 KEY = keys.generate("peers")
 _NAMES = {"nginx": "www.cafe.example", "postfix": "mx.cinema.example", "dovecot": "imap.cinema.example"}
 
@@ -24,6 +25,7 @@ http {{
   server {{
     listen {four}:80; listen [{six}]:80; listen {four}:443 ssl; listen [{six}]:443 ssl;
     ssl_certificate {directory}/peer.pem; ssl_certificate_key {directory}/peer.pem;
+    location /large {{ alias {directory}/large; }}
     location / {{ default_type text/html; return 200 "<html><title>Outlook for the weekend</title></html>"; }}
   }}
 }}
@@ -93,6 +95,7 @@ def exchange(world: World, *more: str, host: str = "exchange") -> subprocess.Pop
 
 def nginx(world: World) -> None:
     directory = _directory(world, "nginx")
+    (directory / "large").write_bytes(bytes(LARGE))
     (directory / "nginx.conf").write_text(_filled(_NGINX, "nginx", directory))
     _started(world, "nginx", 80, "nginx", "-p", str(directory), "-c", str(directory / "nginx.conf"))
 
@@ -140,7 +143,7 @@ def visit_negatives(world: World, six: bool = False) -> None:
 
 
 def curl(world: World, url: str) -> str:
-    """Head and body of one answer; the certificate is not looked at."""
+    """Head and body of one answer, which is text; the certificate is not looked at."""
     return _told(world, "curl", "-sSki", "--max-time", "5", url)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -60,6 +61,7 @@ class World:
         # Not the directory of the test runner: servers that give up their rights must be able to enter it.
         self.directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="knockfirst-live-")))
         self.directory.chmod(0o755)
+        _sweep()
         try:
             self._build()
         except BaseException:
@@ -71,12 +73,7 @@ class World:
         for process in reversed(self._processes):
             ended(process)
         for space in self._spaces:
-            # What daemons left behind, children of children, must not outlive its network.
-            found = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout
-            for pid in found.split():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), 9)
-            subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
+            remove(space)
         self._stack.close()
 
     def space(self, where: str) -> str:
@@ -215,6 +212,25 @@ class World:
         """Set a variable of that namespace's network."""
         with self.inside(where):
             Path("/proc/sys", key.replace(".", "/")).write_text(str(value))
+
+
+def remove(space: str) -> None:
+    """Take a namespace away, and whoever is still in it: children of children must not outlive their network."""
+    found = subprocess.run(["ip", "netns", "pids", space], capture_output=True, text=True, check=False).stdout
+    for pid in found.split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), 9)
+    subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
+
+
+def _sweep() -> None:
+    """Take away the worlds of test runs that were killed."""
+    for line in subprocess.run(
+        ["ip", "netns", "list"], capture_output=True, text=True, check=False
+    ).stdout.splitlines():
+        ours = re.match(r"kf(\d+)-\d+-", line)
+        if ours and not Path(f"/proc/{ours[1]}").exists():
+            remove(line.split()[0])
 
 
 def enter(descriptor: int) -> None:
