@@ -114,21 +114,23 @@ def _left_out(steps: list[Step], starts: list[int], silent: dict[int, bool], end
 
 def _steps(ranges: list[tuple[int, int, int]], end: int) -> list[Step]:
     """A sweep over the ends of ranges (kind, first, after); the tier between two ends is that of what is open there."""
-    ends: list[tuple[int, int]] = []
-    last = [-1, -1, -1]  # of each kind, where what is open ends
-    ranges.sort()
-    for kind, first, after in ranges:
-        if first > last[kind]:
-            ends += ((last[kind], 1 << kind), (first, 1 << kind)) if last[kind] >= 0 else ((first, 1 << kind),)
-        last[kind] = max(last[kind], after)
-    ends += [(after, 1 << kind) for kind, after in enumerate(last) if after >= 0]
+    # An end is one number, since numbers are sorted fast: where it is, which kind, and whether one begins.
+    ends = [first << 3 | kind << 1 | 1 for kind, first, _ in ranges]
+    ends += [after << 3 | kind << 1 for kind, _, after in ranges]
     ends.sort()
-    at, open_ = {0: 0}, 0
-    for place, kind in ends:
-        open_ ^= kind
-        at[place] = _OPEN[open_]
-    at.pop(end, None)
-    return distinct(at.items())
+    steps: list[Step] = []
+    open_ = [0, 0, 0]
+    now, tier = 0, -1
+    for each in (*ends, end << 3):
+        place = each >> 3
+        if place != now:
+            found = _OPEN[(open_[0] > 0) | (open_[1] > 0) << 1 | (open_[2] > 0) << 2]
+            if found != tier:
+                steps.append((now, found))
+                tier = found
+            now = place
+        open_[each >> 1 & 3] += 1 if each & 1 else -1
+    return steps
 
 
 def distinct(steps: Iterable[Step]) -> list[Step]:
