@@ -70,7 +70,9 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in reversed(self._processes):
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
             ended(process)
         for space in self._spaces:
             remove(space)
