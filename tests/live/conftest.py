@@ -22,7 +22,8 @@ _TOOLS = (
 @pytest.fixture(autouse=True, scope="session")
 def able() -> None:
     """Root, and every tool."""
-    missing = [tool for tool in _TOOLS if shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     # Whoever ends us from outside, such as a time limit, shall find no namespace left behind either.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lacks = ["root"] if os.geteuid() != 0 else []
