@@ -93,7 +93,7 @@ def _head(shape: _Shape) -> tuple[Instruction, ...]:
         return tuple(a.assemble())
     inside = entries(shape.encapsulations)
     if shape.link == ETHERNET:
-        express(a, rules, shape.following, udp_ports(shape.encapsulations))
+        express(a, rules, shape.following, udp_ports(shape.encapsulations), fragments=bool(shape.glimpse))
     _walk(a, shape, {UDP: "udp"} if rules.dns else {}, inside)
     _tcp(a, rules, shape)
     if rules.payloads:

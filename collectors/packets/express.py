@@ -24,8 +24,10 @@ _STARTS = (_PLAIN, _TAGGED, _SESSION)
 _DATA_OFFSETS = {0x50: 20, 0x80: 32}
 
 
-def express(a: Assembler, rules: admit.Rules, following: tuple[int, ...], tunnels: tuple[int, ...]) -> None:
-    """``tunnels`` are the UDP ports of what is looked into."""
+def express(
+    a: Assembler, rules: admit.Rules, following: tuple[int, ...], tunnels: tuple[int, ...], *, fragments: bool
+) -> None:
+    """``tunnels`` are the UDP ports of what is looked into; with ``fragments`` the walk gets to see every fragment."""
     a.op(op.LDH_ABS, 12)
     _by_type(a, IPV4, IPV6, _PLAIN)
     a.branch(op.JEQ, _TAG, yes="tag")
@@ -40,10 +42,14 @@ def express(a: Assembler, rules: admit.Rules, following: tuple[int, ...], tunnel
     _by_type(a, IPV4, IPV6, _TAGGED)
     a.goto("walk")
     for start in _STARTS:
-        _four(a, start, tunnels)
-        _bulk(a, f"tcp4 {start}", start, start + 20, rules, following)
+        _four(a, start, tunnels, fragments=fragments)
+        _bulk(a, f"tcp4 {start}", start + 20, rules, following)
+        if not fragments:
+            _unless_fragment(a, start)
+        _on(a, start, start + 20)
         _six(a, start, tunnels)
-        _bulk(a, f"tcp6 {start}", start, start + 40, rules, following)
+        _bulk(a, f"tcp6 {start}", start + 40, rules, following)
+        _on(a, start, start + 40)
     a.label("walk")
 
 
@@ -52,14 +58,19 @@ def _by_type(a: Assembler, four: int, six: int, start: int) -> None:
     a.branch(op.JEQ, six, yes=f"six {start}")
 
 
-def _four(a: Assembler, start: int, tunnels: tuple[int, ...]) -> None:
+def _four(a: Assembler, start: int, tunnels: tuple[int, ...], *, fragments: bool) -> None:
     a.label(f"four {start}")
     a.op(op.LDB_ABS, start)
     a.branch(op.JEQ, 0x45, no="walk")
-    a.op(op.LDH_ABS, start + 6)
-    a.branch(op.JSET, FRAGMENTED, yes="walk")
+    if fragments:
+        _unless_fragment(a, start)
     a.op(op.LDB_ABS, start + 9)
     _by_protocol(a, f"tcp4 {start}", start + 20, tunnels)
+
+
+def _unless_fragment(a: Assembler, start: int) -> None:
+    a.op(op.LDH_ABS, start + 6)
+    a.branch(op.JSET, FRAGMENTED, yes="walk")
 
 
 def _six(a: Assembler, start: int, tunnels: tuple[int, ...]) -> None:
@@ -84,8 +95,8 @@ def _by_protocol(a: Assembler, tcp: str, at: int, tunnels: tuple[int, ...]) -> N
     drop(a)
 
 
-def _bulk(a: Assembler, name: str, ip: int, at: int, rules: admit.Rules, following: tuple[int, ...]) -> None:
-    """A TCP header at ``at``, behind the IP header at ``ip``."""
+def _bulk(a: Assembler, name: str, at: int, rules: admit.Rules, following: tuple[int, ...]) -> None:
+    """A TCP header at ``at``: what is no bulk goes on behind this block."""
     a.label(name)
     a.op(op.LDB_ABS, at + 13)
     a.branch(op.JSET, _SYN, yes=f"{name} on")
@@ -111,6 +122,10 @@ def _bulk(a: Assembler, name: str, ip: int, at: int, rules: admit.Rules, followi
     a.label(f"{name} done")
     drop(a)
     a.label(f"{name} on")
+
+
+def _on(a: Assembler, ip: int, at: int) -> None:
+    """To "tcp", with an IP header at ``ip`` and X on the TCP header at ``at``."""
     a.op(op.LDX_IMM, ip - 2)
     a.op(op.STX, IP)
     a.op(op.LDX_IMM, at)
@@ -157,6 +172,7 @@ def _by_port(a: Assembler, rules: admit.Rules, load: int, at: int, on: str) -> N
     if rules.smtp_ports:
         a.op(load, at)
         a.branch(op.JGT, max(rules.smtp_ports), yes=f"{on} not")
+        a.branch(op.JEQ, admit.HTTPS, yes=f"{on} not")  # where most of it comes from
     for port in rules.smtp_ports:
         a.branch(op.JEQ, port, yes=on)
     a.label(f"{on} not")

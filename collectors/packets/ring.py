@@ -96,10 +96,12 @@ class Ring:
         if not status & _USER:
             return -1
         at = start + first
+        tagged = super_segments = 0
         for _ in range(frames):
             following, seconds, nanoseconds, kept, wire, what, head = _frame(memory, at)
             if what & _NOTABLE:
-                self._note(what)
+                tagged += what & _TAGGED != 0
+                super_segments += what & _SUPER_SEGMENT != 0
             data = at + head
             reason = look(seconds + nanoseconds * 1e-9, link, wire, memory[data : data + kept])
             if reason:
@@ -107,13 +109,9 @@ class Ring:
             at += following
         memory[start + 8 : start + 12] = _TO_KERNEL
         self._at = (self._at + 1) % self._blocks
+        self.counts["tagged"] += tagged
+        self.counts["super_segments"] += super_segments
         return int(frames)
-
-    def _note(self, what: int) -> None:
-        if what & _TAGGED:
-            self.counts["tagged"] += 1
-        if what & _SUPER_SEGMENT:
-            self.counts["super_segments"] += 1
 
     def fill(self) -> float:
         """The share of blocks that wait to be read, 0 to 1."""
