@@ -96,6 +96,7 @@ def some_wanted(r: random.Random) -> Wanted:
         frozenset(r.choice((DISSECTORS, some))),
         frozenset(r.sample(ENCAPSULATIONS, r.randrange(len(ENCAPSULATIONS) + 1))),
         r.choice(((), (), (25, 443), (8443, 80, 993))),
+        glimpse=r.choice((0, 1 << 31)),  # next to never, but the program is another
     )
 
 
