@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collectors.packets import admit, bpf
+from collectors.packets import admit, verdicts
 from collectors.packets.decode import TCP, decode, tcp_header
 from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, QUIET, Wanted
 
@@ -20,14 +20,14 @@ def verdict(frame: bytes, link: int, wire: int, wanted: Wanted, following: tuple
     source, destination = (int.from_bytes(frame[i : i + 2], "big") for i in (at, at + 2))
     if protocol != TCP:
         asked = rules.dns and source == admit.DNS_PORT and admit.dns_wanted(frame[at + 8 :])
-        return bpf.SNAP_DNS if asked and wanted.tiers.of(addresses[:half]) & ANSWERS else 0
+        return verdicts.SNAP_DNS if asked and wanted.tiers.of(addresses[:half]) & ANSWERS else 0
     _, _, _, ack, offset, flags, _ = tcp_header(frame, at)
     header = offset >> 2 & 0x3C
     if flags & SYN:
         answers = flags & ACK and source in rules.answering
         return at + max(header, 20) if answers and _has(wanted, addresses[:half], source, HEADERS) else 0
     if ack in following:
-        return bpf.SNAP_DATA
+        return verdicts.SNAP_DATA
     start = at + header
     if header < 20 or end <= start:
         return 0
@@ -35,7 +35,7 @@ def verdict(frame: bytes, link: int, wire: int, wanted: Wanted, following: tuple
     if not side:
         return 0
     server = (addresses[:half], source) if side == admit.SERVER else (addresses[half:], destination)
-    return bpf.SNAP_DATA if _has(wanted, *server, HANDSHAKES) else 0
+    return verdicts.SNAP_DATA if _has(wanted, *server, HANDSHAKES) else 0
 
 
 def _has(wanted: Wanted, address: bytes, port: int, bit: int) -> bool:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from collectors.packets import bpf
+from collectors.packets import bpf, verdicts
 from collectors.packets.decode import LINK_TYPES, decode
 from collectors.packets.wanted import EVERYWHERE, Wanted, inside
 from tests import frames, machine
@@ -114,7 +114,7 @@ def test_six_layers_are_followed_and_no_more(layer: str, depth: int) -> None:
 def test_a_mix_of_six_layers() -> None:
     stack = ("qinq", "vlan", "mpls", "pw", "vlan", "pppoe")
     frame = frames.wrap(stack, frames.ipv6(6, frames.tcp(25, 40000, frames.PAYLOADS[0])))
-    assert machine.run(bpf.generate(1, Wanted()).instructions, frame, len(frame)) == bpf.SNAP_DATA
+    assert machine.run(bpf.generate(1, Wanted()).instructions, frame, len(frame)) == verdicts.SNAP_DATA
 
 
 @pytest.mark.parametrize("options", [b"", b"\x02\x04\x05\xb4", b"\x01" * 40])
