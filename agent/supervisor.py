@@ -82,7 +82,6 @@ class Daemon:
         # What the daemon is to end with once ``failed`` is set: the operator's fault, if it was the last, or ours.
         self.exit_code = FAILED
         self.failed = threading.Event()
-        self.exit_code = FAILED
 
     def __enter__(self) -> Self:
         try:
@@ -235,7 +234,7 @@ class Daemon:
             self.failed.set()
         elif child.failures >= self._patience:
             self._log.error("role cannot be kept alive", extra={"name_of_role": name})
-            self.exit_code = code if code == ConfigError.exit_code else FAILED
+            self.exit_code = FAILED
             self.failed.set()
 
     def _begin(self, child: Child) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,7 +12,7 @@ from agent.lab import servers
 from agent.lab.traffic import PLAIN, SERVER, one_way
 from tests.live import peers
 from tests.live.daemon import Daemon, balanced, exchanges, total
-from tests.live.world import World, address
+from tests.live.world import World
 
 # From the server to the client alone, and the other way round. What a client says does not tell what its server is,
 # but for the name that it asks for; so nothing may be claimed of that direction.
@@ -93,12 +93,30 @@ TUNNELS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def looking(mirror: World) -> Iterator[Daemon]:
+    """A daemon that looks into every kind of tunnel."""
+    names = sorted({name for name, _ in TUNNELS.values()})
+    with Daemon(mirror, capture={"interfaces": ["copy1"], "encapsulations": names}) as daemon:
+        yield daemon
+
+
 @pytest.mark.parametrize("tunnel", TUNNELS)
-def test_a_crafted_copy_is_looked_into_from_one_direction(mirror: World, tunnel: str) -> None:
-    name, wrap = TUNNELS[tunnel]
-    there = address("other")[0]
-    frames = one_way(servers.exchange("2016", there).visited(PLAIN), SERVER)
-    with Daemon(mirror, capture={"interfaces": ["copy1"], "encapsulations": [name]}) as daemon:
-        mirror.send("router", "copy0", (wrap(frame.data) for frame in frames))
-        daemon.wait_found(seconds=3)
-        assert balanced(daemon.settled(), "copy1")
+def test_a_crafted_copy_is_looked_into_from_one_direction(mirror: World, looking: Daemon, tunnel: str) -> None:
+    number = list(TUNNELS).index(tunnel)
+    server = servers.exchange("2016", f"192.0.2.{100 + number}", domain=f"site{number}.example")
+    before = looking.exchanges()
+    _, wrap = TUNNELS[tunnel]
+    mirror.send("router", "copy0", (wrap(frame.data) for frame in one_way(server.visited(PLAIN), SERVER)))
+    looking.wait_found(int(before) + 1, seconds=3)
+    assert balanced(looking.samples(), "copy1")
+
+
+def test_no_tunnel_is_looked_into_that_is_not_configured(mirror: World) -> None:
+    frames = one_way(servers.exchange("2016", "192.0.2.120").visited(PLAIN), SERVER)
+    with Daemon(mirror, capture={"interfaces": ["copy1"], "encapsulations": []}) as daemon:
+        for _, wrap in TUNNELS.values():
+            mirror.send("router", "copy0", (wrap(frame.data) for frame in frames))
+        samples = daemon.settled()
+    assert total(samples, "knockfirst_observations_total") == 0
+    assert balanced(samples, "copy1")
