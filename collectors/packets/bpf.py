@@ -43,7 +43,7 @@ def generate(link: int, wanted: Wanted, *, following: tuple[int, ...] = ()) -> P
     tiers = wanted.tiers
     dissectors = _within(wanted.dissectors, tiers.anywhere())
     asked = sum(bit for bit in (HEADERS, HANDSHAKES, ANSWERS) if dissectors and not tiers.everywhere(bit))
-    if asked and tiers.quiet and tiers.muted:
+    if asked and tiers.quiet:
         asked |= QUIET
     shape = Shape(
         link, dissectors, wanted.ports, wanted.encapsulations, wanted.sample, wanted.glimpse, following, asked

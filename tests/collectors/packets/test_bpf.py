@@ -7,8 +7,9 @@ import random
 import pytest
 
 from collectors.packets import bpf, verdicts
+from collectors.packets.assembler import RET
 from collectors.packets.decode import LINK_TYPES, decode
-from collectors.packets.wanted import EVERYWHERE, Wanted, inside
+from collectors.packets.wanted import EVERYBODY, EVERYWHERE, Tiers, Wanted, inside
 from tests import frames, machine
 from tests.verdict import verdict
 
@@ -129,3 +130,12 @@ def test_of_a_syn_ack_the_headers_are_wanted(options: bytes) -> None:
 def test_an_unknown_link_type_is_refused() -> None:
     with pytest.raises(ValueError, match="link type 147"):
         bpf.generate(147, Wanted())
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [Wanted(Tiers()), Wanted(dissectors=frozenset()), Wanted(Tiers((), EVERYBODY), frozenset(("tls", "dns")))],
+    ids=["nobody", "nothing", "payload of those whose headers alone are looked at"],
+)
+def test_where_nothing_is_wanted_all_is_dropped_at_once(wanted: Wanted) -> None:
+    assert bpf.generate(1, wanted).instructions == [(RET, 0, 0, 0)]
