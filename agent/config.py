@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from agent.errors import ConfigError
+from agent.errors import ConfigError, InputError
 from agent.sections import Config, Needs
 
 __all__ = ("MAX_FILE", "Config", "changes", "check", "dump", "fingerprint", "load", "parse")
@@ -48,6 +48,15 @@ def parse(content: bytes, path: str) -> Config:
     except RecursionError:
         raise ConfigError(f"{path}: not usable TOML: arrays inside arrays without end") from None
     return check(written, path, str(Path(path).absolute().parent))
+
+
+def over(config: Config, capture: dict[str, Any]) -> Config:
+    """The configuration with what a command line says of ``[capture]`` in place of its own. Raises InputError."""
+    written = config.model_dump(mode="json")
+    try:
+        return check(written | {"capture": written["capture"] | capture}, "command line")
+    except ConfigError as error:
+        raise InputError(str(error)) from None
 
 
 def check(written: dict[str, Any], path: str, here: str = "") -> Config:

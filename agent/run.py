@@ -6,9 +6,9 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.config import Config, check, load
+from agent.config import Config, load, over
 from agent.errors import InputError
 from agent.logfmt import begin
 from agent.prefixes import usable
@@ -56,12 +56,12 @@ def configured(
 ) -> Config:
     """The configuration with what the command line names in place of its own. Raises ConfigError."""
     config = load(path) if path else Config()
-    capture = config.capture.model_dump(mode="json")
+    capture: dict[str, Any] = {}
     if files or interfaces:
         capture |= {"files": [str(Path(name).absolute()) for name in files], "interfaces": list(interfaces)}
     if prefixes:
         capture["prefixes"] = list(prefixes)
-    config = check(config.model_dump(mode="json") | {"capture": capture}, "command line")
+    config = over(config, capture)
     if not (config.capture.files or config.capture.interfaces):
         where = f"{path}: capture.files and capture.interfaces: empty" if path else "nothing to look at"
         raise InputError(f"{where}; name capture files or interfaces there or on the command line")

@@ -69,12 +69,13 @@ def _options(words: list[str]) -> Namespace:
 
 def _body(options: Namespace) -> dict[str, Any]:
     """The section that the agent would send. Raises ConfigError."""
-    from agent.config import Config, load
+    from agent.config import load, over
     from agent.prefixes import looked, sets
+    from agent.sections import Config
 
     config = load(options.config) if options.config else Config()
-    change = {"interfaces": (), "files": ()} | ({"prefixes": tuple(options.prefix)} if options.prefix else {})
-    config = config.model_copy(update={"capture": config.capture.model_copy(update=change)})
+    prefixes = {"prefixes": options.prefix} if options.prefix else {}
+    config = over(config, {"interfaces": [], "files": [], **prefixes})
     # Without interfaces of its own, a configuration that names no customers means everybody, as for a capture file.
     tiers = looked(config, sets(config))
     return {

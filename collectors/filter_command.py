@@ -58,29 +58,18 @@ def _options(words: list[str]) -> Namespace:
 
 def _body(options: Namespace) -> dict[str, Any]:
     """The section that the agent would send. Raises ConfigError and InputError."""
-    from agent.config import load
+    from agent.config import load, over
     from agent.prefixes import looked, sets
     from agent.sections import Config
 
     config = load(options.config) if options.config else Config()
     change: dict[str, Any] = {}
     if options.prefix or options.prefix_file:
-        change["prefixes"] = (*_named(options.prefix), *(text for path in options.prefix_file for text in _read(path)))
+        change["prefixes"] = [*options.prefix, *(text for path in options.prefix_file for text in _read(path))]
     if options.encapsulation:
-        change["encapsulations"] = tuple(options.encapsulation)
-    config = config.model_copy(update={"capture": config.capture.model_copy(update=change)})
+        change["encapsulations"] = options.encapsulation
+    config = over(config, change)
     return {**config.capture.model_dump(mode="json"), **looked(config, sets(config))._asdict()}
-
-
-def _named(prefixes: list[str]) -> list[str]:
-    from agent.privacy import one
-
-    for text in prefixes:
-        try:
-            one(text)
-        except ValueError as error:
-            raise InputError(f"--prefix {text!r} {error}") from None
-    return prefixes
 
 
 def _read(path: str) -> list[str]:

@@ -165,7 +165,7 @@ class Line:
     def _udp(self, time: float, packet: Packet, data: bytes) -> str | None:
         at = packet[3]
         message = data[at + 8 :]
-        if data[at : at + 2] != b"\0\x35" or not admit.dns_wanted(message):
+        if not self._rules.dns or data[at : at + 2] != b"\0\x35" or not admit.dns_wanted(message):
             return "not_wanted"
         address = packet[1][: len(packet[1]) >> 1]
         if not self._judge(address) & ANSWERS:
@@ -216,7 +216,7 @@ class Line:
     def _syn(self, time: float, packet: Packet, data: bytes) -> str | None:
         _, addresses, ttl, at, _ = packet
         source, _, sequence, _, offset, flags, window = tcp_header(data, at)
-        if not flags & _ACK or source not in admit.SERVICE_PORTS:
+        if not flags & _ACK or source not in self._rules.answering:
             return "not_wanted"
         self._counts["syn_acks"] += 1
         address = addresses[: len(addresses) >> 1]

@@ -115,7 +115,7 @@ def test_without_words_it_is_the_filter_for_files(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--prefix", "192.0.2.0/33"], "--prefix '192.0.2.0/33' .*write it like"),
+        (["--prefix", "192.0.2.0/33"], r"capture\.prefixes\[0\]: '192.0.2.0/33' .*write it like"),
         (["--prefix-file", "absent"], "absent: No such file"),
     ],
 )
