@@ -9,9 +9,11 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.world import CUSTOMERS, METRICS, ROOT, World, ended, said, wait
@@ -57,8 +59,8 @@ class Daemon:
         self.config = world.directory / "knockfirst.toml"
         self.process: subprocess.Popen[bytes]
 
-    def __enter__(self) -> Daemon:
-        self.begin()
+    def __enter__(self) -> Self:
+        self._begin()
         try:
             wait(self._ready, 10, lambda: f"not ready: {self.log}")
         except BaseException:
@@ -69,8 +71,19 @@ class Daemon:
     def __exit__(self, *_: object) -> None:
         ended(self.process)
 
-    def begin(self) -> None:
-        """Start the daemon, ready or not."""
+    @contextlib.contextmanager
+    def begun(self) -> Iterator[Self]:
+        """As ``with Daemon(...)``, but ready or not."""
+        self._begin()
+        try:
+            yield self
+        finally:
+            self.__exit__()
+
+    def _begin(self) -> None:
+        # The one before must have ended, or its metrics would be taken for ours.
+        with pytest.raises(ConnectionRefusedError):
+            self._world.fetched("/", where=self.where)
         self.config.write_text(toml(self._sections))
         command = ("-m", "agent", "run", "--config", str(self.config))
         words = (

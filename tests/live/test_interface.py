@@ -40,16 +40,15 @@ def test_an_interface_that_goes_and_comes_is_survived_and_counted(bare: World) -
 
 
 def test_an_interface_that_is_not_there_yet_is_waited_for(bare: World) -> None:
-    daemon = Daemon(bare, capture={"interfaces": ["cust0", "late0"]})
-    daemon.begin()
-    wait(lambda: "ready" in _text(bare) and daemon.children().get("capture", 0) > 0, 10, lambda: daemon.log)
-    bare.ip("router", "link add far1 type veth peer name late0", "link set far1 up", "link set late0 up")
-    wait(
-        lambda: total(daemon.samples(), "knockfirst_capture_filter_instructions", interface="late0") > 0,
-        5, lambda: daemon.log,
-    )  # fmt: skip
-    bare.send("router", "far1", _frames(99))
-    daemon.wait_found()
+    with Daemon(bare, capture={"interfaces": ["cust0", "late0"]}).begun() as daemon:
+        wait(lambda: "ready" in _text(bare) and daemon.children().get("capture", 0) > 0, 10, lambda: daemon.log)
+        bare.ip("router", "link add far1 type veth peer name late0", "link set far1 up", "link set late0 up")
+        wait(
+            lambda: total(daemon.samples(), "knockfirst_capture_filter_instructions", interface="late0") > 0,
+            5, lambda: daemon.log,
+        )  # fmt: skip
+        bare.send("router", "far1", _frames(99))
+        daemon.wait_found()
 
 
 def _counted(daemon: Daemon, counted: dict[str, int], *, up: bool) -> bool:

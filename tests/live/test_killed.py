@@ -83,8 +83,8 @@ def test_roles_end_with_a_supervisor_that_is_killed_and_the_next_one_finds_its_p
             orphans = daemon.children()
             assert set(orphans) == set(ROLES)
             daemon.process.kill()
-            for pid in orphans.values():
-                wait(lambda pid=pid: not Path(f"/proc/{pid}").exists(), BACK, lambda: daemon.log)  # type: ignore[misc]
+            for role, pid in orphans.items():
+                wait(lambda pid=pid: _ended(pid), BACK, lambda role=role: f"{role}: {daemon.log}")  # type: ignore[misc]
 
 
 def _killed(daemon: Daemon, role: str, which: str) -> float:
@@ -107,6 +107,14 @@ def _killed(daemon: Daemon, role: str, which: str) -> float:
         return False
 
     return wait(back, BACK, lambda: f"{which}: not back, {daemon.children()}: {daemon.log}")
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process is over; whoever inherited it may take a while to ask after it (proc_pid_stat(5))."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except OSError:
+        return True
 
 
 def _whole(directory: Path) -> None:

@@ -93,6 +93,16 @@ TUNNELS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 }
 
 
+def test_no_tunnel_is_looked_into_that_is_not_configured(mirror: World) -> None:
+    frames = one_way(servers.exchange("2016", "192.0.2.120").visited(PLAIN), SERVER)
+    with Daemon(mirror, capture={"interfaces": ["copy1"], "encapsulations": []}) as daemon:
+        for _, wrap in TUNNELS.values():
+            mirror.send("router", "copy0", (wrap(frame.data) for frame in frames))
+        samples = daemon.settled()
+    assert total(samples, "knockfirst_observations_total") == 0
+    assert balanced(samples, "copy1")
+
+
 @pytest.fixture(scope="module")
 def looking(mirror: World) -> Iterator[Daemon]:
     """A daemon that looks into every kind of tunnel."""
@@ -110,13 +120,3 @@ def test_a_crafted_copy_is_looked_into_from_one_direction(mirror: World, looking
     mirror.send("router", "copy0", (wrap(frame.data) for frame in one_way(server.visited(PLAIN), SERVER)))
     looking.wait_found(int(before) + 1, seconds=3)
     assert balanced(looking.samples(), "copy1")
-
-
-def test_no_tunnel_is_looked_into_that_is_not_configured(mirror: World) -> None:
-    frames = one_way(servers.exchange("2016", "192.0.2.120").visited(PLAIN), SERVER)
-    with Daemon(mirror, capture={"interfaces": ["copy1"], "encapsulations": []}) as daemon:
-        for _, wrap in TUNNELS.values():
-            mirror.send("router", "copy0", (wrap(frame.data) for frame in frames))
-        samples = daemon.settled()
-    assert total(samples, "knockfirst_observations_total") == 0
-    assert balanced(samples, "copy1")
