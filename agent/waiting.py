@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,7 +33,7 @@ class Waiting:
     """Facts to be written, and servers to be forgotten before that. ``facts`` is how many of the former there are."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, dict[Fact, Seen]] = {}
+        self._taken: OrderedDict[str, dict[Fact, Seen]] = OrderedDict()
         self._forgotten: dict[str, None] = {}
         self.facts = 0
 

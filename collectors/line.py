@@ -7,6 +7,7 @@ it can, a flow or a server, is not looked at again.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ _SYN, _ACK = 0x02, 0x10
 
 
 MAX_MUTED = 65_536
+MOST_SYN_ACKS = 500  # facts in a second
 _MAX_JUDGED = 65_536
 
 
@@ -41,11 +43,12 @@ class Line:
         self._telling = Telling()
         self._flows = Flows(self._telling, bounds)
         self._glance = Glance(self._telling, self._flows.reassembly).enough
-        self._counts = {"frames_seen": 0, "frames_used": 0, "syn_acks": 0}
+        self._counts = {"frames_seen": 0, "frames_used": 0, "syn_acks": 0, "syn_acks_untold": 0}
         self._malformed = {"dns": 0}
         self._now = 0.0
-        self._muted: dict[bytes, float] = {}
+        self._muted: OrderedDict[bytes, float] = OrderedDict()
         self._passed = 0
+        self._second = self._syn_acks_told = 0
         # Asked for every frame that gets here: packed address -> tier, as far as it was asked for before.
         self._tiers: dict[bytes, int] = {}
         self.look_for(wanted)
@@ -109,6 +112,21 @@ class Line:
         tier = 0 if address in self._muted else self.wanted.tiers.of(address)
         self._tiers[address] = tier
         return tier
+
+    def _affords(self, time: float) -> bool:
+        """Whether one more SYN-ACK may be told in this second: a flood of them from anywhere must not become facts.
+
+        A file is what it is.
+        """
+        if self._flows.follow:
+            return True
+        second = int(time)
+        if second != self._second:
+            self._second, self._syn_acks_told = second, 0
+        self._syn_acks_told += 1
+        afforded = self._syn_acks_told <= MOST_SYN_ACKS
+        self._counts["syn_acks_untold"] += not afforded
+        return afforded
 
     def _outside(self, address: bytes) -> str:
         if address in self._muted:
@@ -226,7 +244,7 @@ class Line:
         server = address + data[at : at + 2]
         self._flows.reassembly.anchor(addresses + data[at : at + 4], sequence)
         who = server + b"s"
-        if not self._telling.sated(who, time):
+        if not self._telling.sated(who, time) and self._affords(time):
             kind, value = tcp.synack(ttl, window, data[at + 20 : at + (offset >> 2 & 0x3C)])
             news = self._telling.say(server, kind, value, time, "tcp")
             # The stack answers every handshake alike: one that says nothing new is enough.

@@ -20,6 +20,10 @@ _LOOK = 1.0  # seconds between two looks at the interfaces; news of them comes s
 # Seconds between two filters for the sake of who is left alone: each costs some milliseconds and a second ring.
 _REFILTER = 30.0
 _WORTH_IT = 10_000  # frames in that time of who is left alone
+# So many SYN-ACKs a second are a flood, in which one in _THINNER of those that were admitted is, until there are few.
+MANY_SYN_ACKS = 5_000
+_THINNER = 16
+_CALM = 10.0  # seconds without a flood before it counts as over
 _BRIEFLY = 0.02  # seconds between two looks at a ring that is being replaced
 _BLOCKS = 4  # of one interface, before the others have their turn
 
@@ -39,6 +43,7 @@ class Live:
         self._muted: list[bytes] = []
         self._sated: list[bytes] = []
         self._passed = 0
+        self._flood = Flood()
 
     def follow(self, section: Section) -> None:
         """Look by this section from now on: what is admitted already is judged by it at once, the filter follows."""
@@ -76,6 +81,7 @@ class Live:
             self._look_due = now + _LOOK
             for tap in self.taps.values():
                 tap.look(now, time)
+            self._sample(now)
         more = False
         for tap in self.taps.values():
             tap.fill()
@@ -110,7 +116,7 @@ class Live:
         self._passed = self._line.passed
         self._muted, self._sated = self._line.muted(time), self._line.sated(time)
         tiers = section.wanted.tiers.without(self._muted).without(self._sated, https_only=True)
-        wanted = section.wanted._replace(tiers=tiers)
+        wanted = section.wanted._replace(tiers=tiers, sample=min(section.wanted.sample * self._flood.factor, 1 << 16))
         programs: dict[int, Program] = {}
 
         def program(link: int) -> Program:
@@ -120,14 +126,51 @@ class Live:
 
         return Plan(program, section.shape, float(section.settings["suspect_seconds"]), len(tiers.muted))
 
+    @property
+    def _shared(self) -> bool:
+        # Who joins a group of sockets anew takes flows from its old ring too, and would lose what comes after that.
+        return self._section is not None and self._section.shape.fanout is not None
+
+    def _sample(self, now: float) -> None:
+        """Let fewer SYN-ACKs through while they come in numbers."""
+        if self._flood.changes(now, self._line.counts["syn_acks"]) and self._section and not self._shared:
+            self._log.warning(
+                "SYN-ACKs sampled anew", extra={"one_in": self._section.wanted.sample * self._flood.factor}
+            )
+            self._plan()
+
     def _refilter(self, now: float) -> None:
         """Put into the filter who is left alone by now, and take out who no longer is, where that spares work."""
         self._refilter_due = now + _REFILTER
-        shared = self._section and self._section.shape.fanout is not None
-        # Who joins a group of sockets anew takes flows from its old ring too, and would lose what comes after that.
-        if not self._section or not self.taps or shared:
+        if not self._section or not self.taps or self._shared:
             return
         time = self._time()
         left_alone, before = {*self._line.muted(time), *self._line.sated(time)}, {*self._muted, *self._sated}
         if before - left_alone or (left_alone - before and self._line.passed - self._passed > _WORTH_IT):
             self._plan()
+
+
+class Flood:
+    """Whether SYN-ACKs come in numbers, by how many were admitted; ``factor`` is how much fewer of them should be."""
+
+    def __init__(self) -> None:
+        self.factor = 1
+        self._at = 0.0
+        self._seen = 0
+        self._calm_since = 0.0
+
+    def changes(self, now: float, seen: int) -> bool:
+        """Whether the factor is another from now on; ``seen`` is how many were admitted in all."""
+        if now - self._at < _LOOK / 2:
+            return False
+        rate = (seen - self._seen) / (now - self._at) * self.factor
+        self._at, self._seen = now, seen
+        if rate >= MANY_SYN_ACKS / 2:
+            self._calm_since = now
+        factor = self.factor
+        if rate >= MANY_SYN_ACKS:
+            factor = _THINNER
+        elif now - self._calm_since >= _CALM:
+            factor = 1
+        changed, self.factor = factor != self.factor, factor
+        return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
@@ -29,8 +30,8 @@ class Telling:
     def __init__(self) -> None:
         self.number: int | None = None
         self.counts = {"observations": 0, "repeats": 0}
-        self._told: dict[tuple[bytes, str, str], float] = {}
-        self.quiet: dict[bytes, tuple[int, float]] = {}
+        self._told: OrderedDict[tuple[bytes, str, str], float] = OrderedDict()
+        self.quiet: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
         self._passed: dict[bytes, int] = {}
         self._muted: dict[bytes, float] = {}
         self._out: list[Observation] = []
@@ -48,7 +49,7 @@ class Telling:
             self.counts["repeats"] += 1
             return False
         if before is None and len(self._told) >= MAX_TOLD:
-            del self._told[next(iter(self._told))]
+            self._told.popitem(last=False)
         self._told[key] = time
         self.counts["observations"] += 1
         self._out.append(Observation(_endpoint(server), kind, value, time, "passive", collector, self.number))
@@ -89,7 +90,7 @@ class Telling:
                 del self.quiet[who]
             return
         if quiet is None and len(self.quiet) >= MAX_QUIET:
-            del self.quiet[next(iter(self.quiet))]
+            self.quiet.popitem(last=False)
         times = quiet[0] if quiet and quiet[0] < ENOUGH else 0
         self.quiet[who] = (times + weight, time)
 

@@ -9,6 +9,7 @@ look-up. The filter lets only some segments through, so a gap is the normal end 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import Malformed
@@ -68,8 +69,9 @@ class Reassembly:
     """The table of streams. A key is the addresses and ports of a segment as they stand in its headers."""
 
     def __init__(self, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - a tuple
-        self.streams: dict[bytes, Stream] = {}
-        self._anchors: dict[bytes, int] = {}
+        # Ordered, because what leaves at the front of a plain dict is stepped over again by who looks for the next.
+        self.streams: OrderedDict[bytes, Stream] = OrderedDict()
+        self._anchors: OrderedDict[bytes, int] = OrderedDict()
         self._max, self._age, self._bytes = bounds
         self.counts = {
             "streams": 0, "streams_evicted_full": 0, "streams_evicted_age": 0, "segments_held": 0,
@@ -90,7 +92,7 @@ class Reassembly:
         if stream and stream.next - sequence - 1 & _MASK > self._bytes:
             self._evict("streams_with_gap", key)
         if len(self._anchors) >= self._max:
-            del self._anchors[next(iter(self._anchors))]
+            self._anchors.popitem(last=False)
         self._anchors[key] = sequence + 1 & _MASK
 
     def known(self, key: bytes) -> Stream | None:

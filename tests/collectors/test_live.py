@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent.lab import servers
-from collectors.line import Line
-from collectors.live import Live
+from collectors.line import MOST_SYN_ACKS, Line
+from collectors.live import Flood, Live
 from collectors.packets.interface import Link, Links
 from collectors.packets.ring import Shape
 from collectors.packets.tap import Plan, Tap
@@ -182,6 +182,62 @@ def test_a_filter_that_lets_nothing_through_is_suspected() -> None:
         desk.live.close()
 
     alone(test)
+
+
+def test_a_flood_of_syn_acks_is_thinned_and_told_in_part() -> None:
+    def test() -> None:
+        desk = Desk()
+        answer = [
+            frames.wrap((), frames.ipv4(6, frames.tcp(443, n, b"", flags=0x12), source=f"192.0.2.{n % 250}"))
+            for n in range(6000)
+        ]
+        desk.ahead = 1.0
+        told = desk.send(*answer)
+        assert len(told) == 250
+        desk.ahead = 2.0
+        desk.turn(0.1)
+        assert desk.counts["takeovers"] == 1
+        before = desk.line.counts["syn_acks"]
+        desk.send(*answer)
+        assert desk.line.counts["syn_acks"] - before < 1000
+        for second in range(3, 15):
+            desk.ahead = float(second)
+            desk.turn(0.02)
+        desk.turn(0.1)
+        assert desk.counts["takeovers"] == 2
+        desk.live.close()
+
+    alone(test)
+
+
+# Seconds, SYN-ACKs admitted in all, and what fewer of them should be by then.
+FLOODS = (
+    ((1, 100, 1), (2, 4_000, 1), (3, 9_000, 16), (4, 9_500, 16), (5, 9_600, 16), (14, 9_700, 1)),
+    ((1, 6_000, 16), (2, 12_000, 16), (11, 12_100, 16), (12, 12_101, 1)),
+    ((1, 5_000, 16), (1.1, 50_000, 16), (2, 50_000, 16)),
+)
+
+
+@pytest.mark.parametrize("told", FLOODS)
+def test_when_a_flood_is_one(told: tuple[tuple[float, int, int], ...]) -> None:
+    flood = Flood()
+    for now, seen, factor in told:
+        before = flood.factor
+        assert flood.changes(now, seen) == (factor != before)
+        assert flood.factor == factor
+
+
+def test_syn_acks_of_many_servers_are_told_within_a_budget() -> None:
+    line = Line()
+    for n in range(2 * MOST_SYN_ACKS):
+        frame = frames.wrap(
+            (), frames.ipv4(6, frames.tcp(443, 40_000, b"", flags=0x12), source=f"192.0.{n % 250}.{n // 250}")
+        )
+        line.frame(7.0, 1, len(frame), frame)
+    assert len(line.given()) == MOST_SYN_ACKS
+    assert line.counts["syn_acks_untold"] == MOST_SYN_ACKS
+    line.frame(8.0, 1, len(frame), frame)
+    assert len(line.given()) == 1
 
 
 class Kernel:
