@@ -80,13 +80,13 @@ class Live:
         if self._links.changed() or now >= self._look_due:
             self._look_due = now + _LOOK
             for tap in self.taps.values():
-                tap.look(now, time)
+                tap.look(now)
             self._sample(now)
         more = False
         for tap in self.taps.values():
             tap.fill()
             more |= self._read(tap)
-            tap.turn(now, time)
+            tap.turn(now)
         if now >= self._refilter_due:
             self._refilter(now)
         return more

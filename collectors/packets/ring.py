@@ -66,14 +66,19 @@ class Shape(NamedTuple):
 class Ring:
     """One socket's ring, made by ``open_ring``; ``close`` gives its memory back.
 
-    It receives from ``since`` on (seconds since the epoch), and hands over a block that is not full after
-    ``block_seconds``.
+    Its first frames came after ``since``, and every frame after ``bound`` is in it (seconds since the epoch). A block
+    that is not full is handed over after ``block_seconds``.
     """
 
     def __init__(
-        self, connection: socket.socket, memory: mmap.mmap, link: int, since: float, block_seconds: float
+        self,
+        connection: socket.socket,
+        memory: mmap.mmap,
+        link: int,
+        binding: tuple[float, float],
+        block_seconds: float,
     ) -> None:
-        self.since = since
+        self.since, self.bound = binding
         self.block_seconds = block_seconds
         self.counts = {"tagged": 0, "super_segments": 0}
         self._socket = connection
@@ -166,6 +171,7 @@ def _receiving(connection: socket.socket, link: Link, program: list[Instruction]
     try:
         since = time.time()
         connection.bind((link.name, _ETH_P_ALL))
+        bound = time.time()
         if shape.promiscuous:
             connection.setsockopt(_SOL_PACKET, _ADD_MEMBERSHIP, pack("iHH8s", link.number, _MR_PROMISC, 0, bytes(8)))
         if shape.fanout is not None:
@@ -173,7 +179,7 @@ def _receiving(connection: socket.socket, link: Link, program: list[Instruction]
     except BaseException:
         memory.close()
         raise
-    return Ring(connection, memory, LINK_TYPES[link.kind], since, shape.block_ms / 1000)
+    return Ring(connection, memory, LINK_TYPES[link.kind], (since, bound), shape.block_ms / 1000)
 
 
 def attach(connection: socket.socket, program: list[Instruction]) -> None:

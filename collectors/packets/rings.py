@@ -1,8 +1,9 @@
 """The ring of one interface, and beside it, while a new filter takes over, the ring with that filter.
 
-A locked filter cannot be replaced, so a new one comes with a socket and ring of its own. Both receive for a moment: the
-old ring until its open block must have been handed over, the new one from its first frame, which is not read before the
-old ring is closed. So nothing is lost; and what both saw is known again by its bytes and used once.
+A locked filter cannot be replaced, so a new one comes with a socket and ring of its own. From the moment in which the
+new socket is bound both receive. The old ring is read up to that moment and a little beyond, then closed; the new one
+from its first frame. So nothing is lost; and the few frames that both may have, those of about the time of the binding,
+are known again by their bytes and used once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 # A frame is on hand this many block times after it came at the latest: the kernel's timer closes a block when it finds
 # the same one open twice in a row.
 _BLOCK_TIMES = 2.5
-_SLACK = 0.02  # seconds: beyond that, and between the clocks of two looks at one frame
+# Seconds: a frame that is on its way while a socket is bound reaches one ring or both, and each stamps it for itself.
+_SLACK = 0.002
 _TWIN = "seen_twice"
 
 
@@ -33,8 +35,8 @@ class Rings:
         self._ring: Ring | None = None
         self._next: Ring | None = None
         self._due = 0.0
-        self._since = 0.0
-        self._until = 0.0
+        self._since = self._until = 0.0
+        self._beyond = False
         self._twins: dict[int, int] = {}
 
     @property
@@ -44,6 +46,7 @@ class Rings:
 
     @property
     def changing(self) -> bool:
+        """Whether a new ring is taking over."""
         return self._next is not None
 
     def begin(self, ring: Ring, now: float) -> None:
@@ -54,27 +57,27 @@ class Rings:
         if self._ring is None:
             self._ring = ring
             return
-        self._next, self._since = ring, ring.since
-        self._due = now + self._ring.block_seconds * _BLOCK_TIMES + _SLACK
+        self._next, self._beyond = ring, False
+        self._since, self._until = ring.since, ring.bound + _SLACK
+        self._due = now + self._ring.block_seconds * _BLOCK_TIMES + 10 * _SLACK
 
     def read(self) -> bool:
         """One block of frames; False where none is ready."""
         if self._ring is None:
             return False
-        look = self._remember if self._next else self._unless_twin if self._twins else self._look
+        look = self._last if self._next else self._first if self._twins else self._look
         frames = self._ring.read(look, self.drops)
         self.counts["frames_read"] += max(frames, 0)
+        if self._beyond:
+            self._take_over()
         return frames >= 0
 
-    def turn(self, now: float, time: float) -> None:
-        """Complete a takeover when it is due: at ``now`` (monotonic), which is ``time`` since the epoch."""
-        if self._next is None or now < self._due or self._ring is None:
-            return
-        while self.read():
+    def turn(self, now: float) -> None:
+        """Complete a takeover that is due at ``now`` (monotonic): on a quiet line no frame tells that it is."""
+        while self._next and now >= self._due and self.read():
             pass
-        self._leave(self._ring)
-        self._ring, self._next, self._until = self._next, None, time + _SLACK
-        self.counts["takeovers"] += 1
+        if self._next and now >= self._due:
+            self._take_over()
 
     def account(self) -> None:
         """Take the kernel's counters in."""
@@ -88,6 +91,12 @@ class Rings:
         self._ring = self._next = None
         self._twins.clear()
 
+    def _take_over(self) -> None:
+        if self._ring:
+            self._leave(self._ring)
+        self._ring, self._next, self._beyond = self._next, None, False
+        self.counts["takeovers"] += 1
+
     def _leave(self, ring: Ring) -> None:
         self._account(ring)
         ring.close()
@@ -100,14 +109,19 @@ class Rings:
             self.counts[name] += count
             ring.counts[name] = 0
 
-    def _remember(self, time: float, link: int, wire: int, data: bytes) -> str | None:
+    def _last(self, time: float, link: int, wire: int, data: bytes) -> str | None:
+        """A frame of the ring that is being replaced: what is beyond the change is the other one's."""
+        if time >= self._until:
+            self._beyond = True
+            return _TWIN
         if time >= self._since:
             key = hash((wire, data))
             self._twins[key] = self._twins.get(key, 0) + 1
         return self._look(time, link, wire, data)
 
-    def _unless_twin(self, time: float, link: int, wire: int, data: bytes) -> str | None:
-        if time > self._until:
+    def _first(self, time: float, link: int, wire: int, data: bytes) -> str | None:
+        """A frame of a ring that has just taken over: it may be one that the other had too."""
+        if time >= self._until + _SLACK:
             self._twins.clear()
         key = hash((wire, data))
         left = self._twins.get(key, 0)

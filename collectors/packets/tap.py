@@ -76,13 +76,13 @@ class Tap:
         """One block of frames; False where none is ready."""
         return self._rings.read()
 
-    def turn(self, now: float, time: float) -> None:
-        """What time brings; ``now`` is monotonic, ``time`` since the epoch. Raises PermissionError."""
-        self._rings.turn(now, time)
+    def turn(self, now: float) -> None:
+        """What time brings; ``now`` is monotonic. Raises PermissionError."""
+        self._rings.turn(now)
         if self._link and not self._planned and not self._rings.changing and now >= self._retry:
             self._open(self._link, now)
 
-    def look(self, now: float, time: float) -> None:
+    def look(self, now: float) -> None:
         """Find out how the interface is. Raises PermissionError where it may not be looked at."""
         link = self._links.numbered(self._link.number) if self._link else None
         if self._link and link is None:
@@ -91,7 +91,7 @@ class Tap:
             link = self._links.named(self.name)
         if link:
             self._found(link, now)
-            self.turn(now, time)
+            self.turn(now)
 
     def error(self) -> None:
         """Take a waiting error off the socket: it says that the interface went down, which ``look`` finds out."""

@@ -277,7 +277,7 @@ def test_what_becomes_of_an_interface_is_counted(answers: tuple[Link | None, ...
     tap = Tap("eth0", kernel, lambda *_: None, Plan(no_program, Shape(), 300.0), LOG)  # type: ignore[arg-type]
     now = 0.0
     while kernel.links:
-        tap.look(now, now)
+        tap.look(now)
         now += 1.0
     counts = tap.counts
     assert {name: counts[name] for name in counted} == counted
@@ -294,8 +294,8 @@ def test_what_this_machine_sends_does_not_count_as_offered_where_it_is_left_out(
     kernel = Kernel(link(received=5), link(received=9))
     plan = Plan(no_program, Shape(ignore_outgoing=True), 300.0)
     tap = Tap("eth0", kernel, lambda *_: None, plan, LOG)  # type: ignore[arg-type]
-    tap.look(0.0, 0.0)
-    tap.look(1.0, 1.0)
+    tap.look(0.0)
+    tap.look(1.0)
     assert tap.counts["offered"] == 4
 
 
@@ -307,4 +307,4 @@ def test_without_the_right_to_packet_sockets_it_says_so(monkeypatch: pytest.Monk
     program: Callable[[int], Any] = lambda _: type("P", (), {"instructions": []})  # noqa: E731
     tap = Tap("eth0", Kernel(link(kind=1)), lambda *_: None, Plan(program, Shape(), 300.0), LOG)  # type: ignore[arg-type]
     with pytest.raises(PermissionError):
-        tap.look(0.0, 0.0)
+        tap.look(0.0)
