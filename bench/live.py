@@ -47,7 +47,9 @@ def _options() -> Namespace:
     parser = ArgumentParser(prog="python -m bench.live", description=__doc__.splitlines()[0])
     parser.add_argument("scenario", choices=SCENARIOS)
     parser.add_argument("--tools", default="../shared/bench", metavar="DIR", help="where the injector's sources are")
-    parser.add_argument("--seconds", type=float, default=0.0, help="of load (default: rate 1, soak 600, others 30)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, help="of load (default: rate 1, soak 600, handshakes 30, flood 20)"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="of `rate`")
     parser.add_argument("--pps", type=int, default=0, help="frames a second; 0: as fast as possible")
     parser.add_argument(
@@ -208,7 +210,8 @@ def flood(options: Namespace, injector: Path, configuration: Path, capture: Path
         for name, flooding in floods.items():
             pool = DATA / "pool.pcap"
             write_pool(pool, mixed(((flooding, POOL - len(shown)), (shown, len(shown)))))
-            seconds = options.seconds or 30
+            # Less than the time after which who has told enough leaves the filter: all that are sent are counted on.
+            seconds = options.seconds or 20
             said = loaded(
                 bed, pool, ["--config", str(configuration)], seconds=seconds, pps=options.pps or None, vary=options.vary
             )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collectors.packets.interface import Links
     from collectors.section import Section
 
-_LOOK = 1.0  # seconds between two looks at the interfaces; news of them comes sooner
+_LOOK = 1.0  # seconds between two looks at the interfaces, and for SYN-ACKs; news of the former comes sooner
 # Seconds between two filters for the sake of who is left alone: each costs some milliseconds and a second ring.
 _REFILTER = 30.0
 _WORTH_IT = 10_000  # frames in that time of who is left alone
@@ -112,9 +112,6 @@ class Live:
                 self.taps[name] = Tap(name, self._links, self._line.frame, plan, self._log)
 
     def _planned(self, section: Section) -> Plan:
-        time = self._time()
-        self._passed = self._line.passed
-        self._muted, self._sated = self._line.muted(time), self._line.sated(time)
         tiers = section.wanted.tiers.without(self._muted).without(self._sated, https_only=True)
         wanted = section.wanted._replace(tiers=tiers, sample=min(section.wanted.sample * self._flood.factor, 1 << 16))
         programs: dict[int, Program] = {}
@@ -145,8 +142,10 @@ class Live:
         if not self._section or not self.taps or self._shared:
             return
         time = self._time()
-        left_alone, before = {*self._line.muted(time), *self._line.sated(time)}, {*self._muted, *self._sated}
+        muted, sated = self._line.muted(time), self._line.sated(time)
+        left_alone, before = {*muted, *sated}, {*self._muted, *self._sated}
         if before - left_alone or (left_alone - before and self._line.passed - self._passed > _WORTH_IT):
+            self._muted, self._sated, self._passed = muted, sated, self._line.passed
             self._plan()
 
 
