@@ -74,8 +74,10 @@ class Telling:
         if len(self._passed) >= MAX_QUIET:
             self._passed.clear()
         self._passed[server] = passed
-        if passed % BUSY == 0 and server[-2:] == _HTTPS and all(self.sated(server + s, time) for s in _TLS_SIDES):
-            self._muted.setdefault(server[:-2], time)
+        if passed % BUSY or server[-2:] != _HTTPS or server[:-2] in self._muted:
+            return
+        if all(self.sated(server + side, time) for side in _TLS_SIDES):
+            self._muted[server[:-2]] = time
 
     def muted(self, time: float) -> list[bytes]:
         """The addresses of which nothing of port 443 is wanted, as of a time."""

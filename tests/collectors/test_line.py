@@ -290,3 +290,15 @@ def test_libpcap_and_our_own_reader_say_the_same_of_real_captures() -> None:
         assert {fact[:3] for fact in told(theirs)} >= {fact[:3] for fact in told(ours)}, path
         compared += bool(ours)
     assert compared > 20
+
+
+def test_an_answer_that_was_often_given_is_not_read_again() -> None:
+    line, told = Line(), 0
+    record_ = wire.dns_record("autodiscover.example.org", 1, bytes((192, 0, 2, 10)))
+    message = wire.dns_message("autodiscover.example.org", 1, record_)
+    for client in range(9):
+        packet = frames.ipv4(17, frames.udp(53, 40_000 + client, message), destination="198.51.100.7")
+        frame = frames.wrap((), packet)
+        assert line.frame(client, 1, len(frame), frame) is None
+        told += len(line.given())
+    assert (told, line.counts["repeats"], line.passed) == (1, 3, 5)
