@@ -98,20 +98,39 @@ class Child:
             self.process.kill()
 
 
-def spawn(module: str, handed: dict[str, socket.socket]) -> subprocess.Popen[bytes]:
-    """Start ``python -m module`` with these sockets, the module taken from where our own code is.
+class Command(NamedTuple):
+    """A program, its words (the first is the name that it goes by), and its environment."""
 
-    In a process group of its own, so that Ctrl-C on a terminal reaches the supervisor alone; without the current
-    directory on its path (-P), so that no file lying about there is taken for one of ours.
+    program: str
+    words: list[str]
+    environment: dict[str, str]
+
+
+def itself(module: str, *words: str) -> Command:
+    """``python -m module``: our own interpreter, and the module from where our code is.
+
+    Without the current directory on its path (-P), so that no file lying about there is taken for one of ours. Where
+    we may not reach the interpreter by its name any more, for rights were given up, the kernel knows it by ours.
     """
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    program = sys.executable if os.access(sys.executable, os.X_OK) else "/proc/self/exe"
+    return Command(program, [sys.executable, "-P", "-m", module, *words], os.environ | {"PYTHONPATH": path})
+
+
+def spawn(module: str, handed: dict[str, socket.socket]) -> subprocess.Popen[bytes]:
+    """Start a module of ours with these sockets.
+
+    In a process group of its own, so that Ctrl-C on a terminal reaches the supervisor alone.
+    """
+    command = itself(module, *(f"{name}={s.fileno()}" for name, s in handed.items()))
     return subprocess.Popen(  # noqa: S603  (our own interpreter and our own words)
-        [sys.executable, "-P", "-m", module, *(f"{name}={s.fileno()}" for name, s in handed.items())],
+        command.words,
+        executable=command.program,
         pass_fds=tuple(s.fileno() for s in handed.values()),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": path},
+        env=command.environment,
         process_group=0,
     )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from agent.child import Child, Role
+from agent.child import Child, Role, itself
 
 
 class Ended:
@@ -71,3 +75,14 @@ def test_restarts_wait_longer_and_longer_until_a_role_has_lived() -> None:
     assert waits[:6] == [0.1, 0.2, 0.4, 0.8, 0.1, 0.2]
     assert max(waits) == 30.0
     assert child.ended(0.0) is None
+
+
+def test_an_interpreter_that_is_out_of_reach_is_known_by_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert itself("agent.service", "a=1").program == sys.executable
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    command = itself("agent.service", "a=1")
+    assert (command.program, command.words[0], command.words[-1]) == ("/proc/self/exe", sys.executable, "a=1")
+    said = subprocess.run(
+        [command.words[0], "-c", "print(42)"], executable=command.program, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "42\n"
