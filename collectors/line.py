@@ -34,7 +34,7 @@ MAX_MUTED = 65_536
 MOST_SYN_ACKS = 500  # facts in a second
 # Before a DNS question, so that it is longer than a server and a side of its talk, and never taken for one.
 _QUESTION = bytes(20)
-_MAX_JUDGED = 65_536
+_MAX_JUDGED = 16_384
 
 
 class Line:

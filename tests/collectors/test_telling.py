@@ -119,6 +119,7 @@ def test_who_is_muted(port: int, sides: tuple[bytes, ...], passed: int, muted: b
 def test_both_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "MAX_TOLD", 3)
     monkeypatch.setattr(telling, "MAX_QUIET", 3)
+    monkeypatch.setattr(telling, "MAX_PASSED", 3)
     told = Telling()
     for n in range(5):
         told.say(SERVER, "http.status", str(n), 0.0, "http")
