@@ -226,3 +226,14 @@ def inherited(words: list[str]) -> dict[str, socket.socket]:
         descriptor = int(number)
         handed[name] = socket.socket(fileno=descriptor)
     return handed
+
+
+def hand_over(lifeline: socket.socket, link: socket.socket) -> None:
+    """Give the role at the other end of its lifeline a link to an agent that is new. Raises OSError."""
+    socket.send_fds(lifeline, [b"\0"], [link.fileno()])
+
+
+def handed_over(lifeline: socket.socket) -> socket.socket | None:
+    """The next link that comes by a lifeline, waited for; None when the supervisor has gone. Raises OSError."""
+    data, descriptors, _, _ = socket.recv_fds(lifeline, 1, 1)
+    return socket.socket(fileno=descriptors[0]) if data and descriptors else None

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 # The statuses that are exported: what is fixed or not affected is no news, and would double the series.
 STATUSES = ("vulnerable", "possible", "fixed_if_configured", "unknown")
 
-# Why the daemon is not ready: label values of a metric, so the list is closed. The exporter adds "no_snapshot".
+# Why the daemon is not ready: label values of a metric, so the list is closed. The exporter adds the first two.
 NOT_READY = (
-    "no_snapshot", "capture_absent", "capture_not_permitted", "inputs_unreadable", "prefixes_unreadable",
+    "no_snapshot", "agent_absent",
+    "capture_absent", "capture_not_permitted", "inputs_unreadable", "prefixes_unreadable",
 )  # fmt: skip
 
 

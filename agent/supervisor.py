@@ -2,7 +2,7 @@
 
 The supervisor opens every socket and the roles none: it listens for the exporter, listens at the agent's doors, and
 connects each role to its door before the role starts. Listeners stay open here, so that a restarted agent finds its
-doors where they were; the roles that were connected to the old one end by themselves and are started anew.
+doors where they were; the roles that were connected to the old one are handed a connection to the new one, and go on.
 
 It also reads the configuration anew when it is asked to: all of it is checked, and every socket that it needs is open,
 before anything that runs is told of it.
@@ -257,17 +257,34 @@ class Daemon:
         child.reader = ipc.Reader(frozenset({Type.RELOAD}))
         ours.settimeout(_HEARS)
         self._tell_configuration()
+        for other in self._children[1:]:
+            if other.process is not None:
+                self._introduce(other)
 
     def _start_role(self, child: Child) -> None:
-        link = ipc.connect(self._runtime.path(child.role.door), frozenset())
-        link.connection.settimeout(None)
-        handed = {"agent": link.connection}
-        if child.role is _EXPORTER:
-            handed["listen"] = self._listeners["listen"]
-        try:
+        ours, theirs = socket.socketpair()
+        with theirs, self._link(child.role) as link:
+            handed = {"agent": link, "lifeline": theirs}
+            if child.role is _EXPORTER:
+                handed["listen"] = self._listeners["listen"]
             child.process = spawn(child.role.module, handed)
-        finally:
-            link.close()
+        if child.lifeline is not None:
+            child.lifeline.close()
+        child.lifeline = ours
+
+    def _introduce(self, child: Child) -> None:
+        """Hand a role that lives a connection to the agent that is new; it ends where that cannot be done."""
+        assert child.process and child.lifeline
+        try:
+            with self._link(child.role) as link:
+                ipc.hand_over(child.lifeline, link)
+        except OSError:
+            child.process.kill()
+
+    def _link(self, role: Role) -> socket.socket:
+        link = ipc.connect(self._runtime.path(role.door), frozenset()).connection
+        link.settimeout(None)
+        return link
 
     def _tell_configuration(self) -> None:
         body = {"config": self._config.model_dump(mode="json"), "loaded": self._loaded.model_dump()}

@@ -71,6 +71,12 @@ class Line:
         """An observation that was given reached nobody: it may be told again."""
         self._telling.forget(observation)
 
+    def begin_anew(self) -> None:
+        """Who is told is another: every fact is told once more, and nobody is left alone."""
+        self._telling.begin_anew()
+        self._muted.clear()
+        self._tiers.clear()
+
     def mute(self, addresses: Iterable[str], until: float) -> None:
         """Nothing of these servers is wanted until then (seconds since the epoch)."""
         for address in addresses:

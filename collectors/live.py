@@ -47,7 +47,10 @@ class Live:
 
     def follow(self, section: Section) -> None:
         """Look by this section from now on: what is admitted already is judged by it at once, the filter follows."""
-        self._section = section
+        before, self._section = self._section, section
+        # A new agent says what the one before did: that needs no new filter.
+        if before and _but_for_whom(before) == _but_for_whom(section):
+            return
         self._line.look_for(section.wanted)
         for name in [name for name in self.taps if name not in section.interfaces]:
             self.taps.pop(name).close()
@@ -147,6 +150,11 @@ class Live:
         if before - left_alone or (left_alone - before and self._line.passed - self._passed > _WORTH_IT):
             self._muted, self._sated, self._passed = muted, sated, self._line.passed
             self._plan()
+
+
+def _but_for_whom(section: Section) -> dict[str, object]:
+    """What a section says, without what tells the agents that send it apart."""
+    return section.settings | {"number": 0, "fanout": 0}
 
 
 class Flood:

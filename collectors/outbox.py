@@ -36,6 +36,13 @@ class Outbox:
         self._counting = False
         self._unsent = memoryview(b"")
 
+    def meet(self, connection: socket.socket) -> None:
+        """Talk to another agent from now on; what was for the one before is let go."""
+        connection.settimeout(0)
+        self._connection = connection
+        self._waiting.clear()
+        self._observations, self._counting, self._unsent = 0, False, memoryview(b"")
+
     @property
     def full(self) -> bool:
         return self._observations >= self.room

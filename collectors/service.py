@@ -61,6 +61,8 @@ class Reads(Protocol):
 
     def forget(self, observation: Observation) -> None: ...
 
+    def begin_anew(self) -> None: ...
+
     def mute(self, addresses: list[str], until: float) -> None: ...
 
 
@@ -100,11 +102,18 @@ class Capture:
         self._outbox.drain()
 
     def watch(self, live: Live, first: Section, agent: Agent) -> None:
-        """Look at interfaces until the agent has gone, which raises OSError. Raises PermissionError, Unexpected."""
+        """Look at interfaces until the agent has gone and nobody hands over another, which raises OSError.
+
+        Raises PermissionError and Unexpected.
+        """
         self._follow(live, first)
         more = True
         while True:
             self._wait(live, agent, 0.0 if more else live.patience(self._due))
+            if agent.met():
+                self._outbox.meet(agent.connection)
+                self._line.begin_anew()
+                self._tell_inputs(0, 0, 0)
             for kind, body in agent.heard():
                 if kind is Type.MUTES:
                     self._line.mute(body["addresses"], time.time() + body["seconds"])
@@ -113,7 +122,14 @@ class Capture:
                     begin("capture", new.log.get("level", "info"), new.log.get("format", "logfmt"))
                     self._follow(live, new)
             more = self._turn(live)
+            if not agent.absent:
+                self._flush(agent)
+
+    def _flush(self, agent: Agent) -> None:
+        try:
             self._outbox.flush()
+        except OSError:
+            agent.lose()
 
     def _follow(self, live: Live, new: Section) -> None:
         live.follow(new)
@@ -140,7 +156,8 @@ class Capture:
         poll = select.poll()
         for descriptor in live.filenos():
             poll.register(descriptor, select.POLLIN)
-        poll.register(agent, select.POLLIN if self._outbox.empty else select.POLLIN | select.POLLOUT)
+        for descriptor, writing in agent.filenos():
+            poll.register(descriptor, select.POLLIN | (select.POLLOUT if writing and not self._outbox.empty else 0))
         poll.poll(seconds * 1000)
 
     def _progress(self, at: int) -> None:
@@ -178,40 +195,76 @@ class Capture:
 
 
 class Agent:
-    """The agent's end of the link, as far as it is listened to."""
+    """The agent's end of the link, as far as it is listened to; and after it the next one's.
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    ``lifeline`` is where links to new agents come from. Without it, capture ends with its agent.
+    """
+
+    def __init__(self, connection: socket.socket, lifeline: socket.socket | None = None) -> None:
+        self.connection = connection
+        self.absent = False
+        self.lifeline = lifeline
         self._reader = ipc.Reader(_ACCEPTED)
 
-    def fileno(self) -> int:
-        return self._connection.fileno()
+    def filenos(self) -> Iterator[tuple[int, bool]]:
+        """What to wait on, and whether that is what is written to."""
+        if not self.absent:
+            yield self.connection.fileno(), True
+        if self.lifeline:
+            yield self.lifeline.fileno(), False
 
     def first(self) -> Section | None:
         """The section that is sent first, waited for; None if the agent has gone. Raises Unexpected."""
-        while data := self._connection.recv(_CHUNK):
+        while data := self.connection.recv(_CHUNK):
             for _, body in self._reader.feed(data):
                 return section(body)
         return None
 
+    def met(self) -> bool:
+        """Whether there is a new agent, who knows nothing yet. Raises ConnectionError when there will be none."""
+        if not self.lifeline or not select.select([self.lifeline], [], [], 0)[0]:
+            return False
+        following = ipc.handed_over(self.lifeline)
+        if following is None:
+            raise ConnectionError("the supervisor has gone")
+        self.connection.close()
+        self.connection, self._reader, self.absent = following, ipc.Reader(_ACCEPTED), False
+        return True
+
+    def lose(self) -> None:
+        """The agent has gone. Raises ConnectionError where no other can come."""
+        if not self.lifeline:
+            raise ConnectionError("the agent has gone")
+        self.absent = True
+
     def heard(self) -> Iterator[tuple[Type, dict[str, Any]]]:
-        """What has been said since. Raises ConnectionError when the agent has gone, and Unexpected."""
+        """What has been said since. Raises Unexpected, and ConnectionError as ``lose`` does."""
+        if self.absent:
+            return
         try:
-            while data := self._connection.recv(_CHUNK):
+            while data := self.connection.recv(_CHUNK):
                 yield from self._reader.feed(data)
         except BlockingIOError:
             return
-        raise ConnectionError("the agent has gone")
+        except OSError:
+            pass
+        self.lose()
 
 
 def main(words: list[str]) -> int:
-    """``agent=FD``: be the capture role. 75 when the agent has gone, 77 without CAP_NET_RAW, 70 for a fault of ours."""
-    connection = ipc.inherited(words)["agent"]
-    agent = Agent(connection)
+    """``agent=FD lifeline=FD``: be the capture role. 75 when the agent has gone and no other comes; 77 without
+    CAP_NET_RAW; 70 for a fault of ours.
+    """
+    handed = ipc.inherited(words)
+    connection = handed["agent"]
+    agent = Agent(connection, handed.get("lifeline"))
     wanted = agent.first()
     if wanted is None:
         return GONE
     log = begin("capture", wanted.log.get("level", "info"), wanted.log.get("format", "logfmt"))
+    if wanted.files:
+        # They are read anew for a new agent, by a new process.
+        agent.lifeline = None
     try:
         _be(connection, agent, wanted, log)
     except PermissionError as error:

@@ -57,6 +57,11 @@ class Telling:
         self._out.append(Observation(_endpoint(server), kind, value, time, "passive", collector, self.number))
         return True
 
+    def begin_anew(self) -> None:
+        """Nothing was told to anybody yet."""
+        for table in (self._told, self.quiet, self._passed, self._muted, self._out):
+            table.clear()
+
     def forget(self, observation: Observation) -> None:
         """An observation reached nobody: it may be told again, and its server is listened to."""
         server = packed(observation.server)

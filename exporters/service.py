@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,17 @@ from exporters.prometheus import not_ready, registry
 from exporters.web import Pages, Web
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from prometheus_client import CollectorRegistry
 
     from agent.messages import Snapshot
 
-GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone; what is shown would only grow old
+GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, and nobody will hand over another
+
+
+_ACCEPTED = frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED})
 
 
 class Latest:
@@ -34,6 +39,11 @@ class Latest:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+
+    def alone(self) -> None:
+        """There is no agent for now: what is shown grows old."""
+        if self.snapshot:
+            self.snapshot = self.snapshot.model_copy(update={"not_ready": ["agent_absent"]})
 
     def get(self) -> Snapshot | None:
         return self.snapshot
@@ -49,6 +59,11 @@ class Agent:
         self._speaking = threading.Lock()
         self._one = threading.Lock()
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def meet(self, link: ipc.Link) -> None:
+        """Speak to this one from now on."""
+        with self._speaking:
+            self._link = link
 
     def say(self, kind: Type, body: dict[str, int]) -> None:
         """Send one message, whole. Raises OSError."""
@@ -112,10 +127,25 @@ def follow(link: ipc.Link, latest: Latest, agent: Agent) -> None:
             begin("exporter", message.log.level, message.log.format)
 
 
+def serve(link: ipc.Link | None, lifeline: socket.socket | None, latest: Latest, agent: Agent) -> None:
+    """Follow one agent after the other, until none is handed over any more. Raises Unexpected."""
+    while link is not None:
+        agent.meet(link)
+        with suppress(OSError):
+            follow(link, latest, agent)
+        link.close()
+        latest.alone()
+        following = ipc.handed_over(lifeline) if lifeline else None
+        link = ipc.Link(following, _ACCEPTED) if following else None
+
+
 def main(words: list[str]) -> int:
-    """``agent=FD listen=FD``: be the exporter role. 75 when the agent has gone, 70 for a fault of ours."""
+    """``agent=FD listen=FD lifeline=FD``: be the exporter role. 75 when nobody is left, 70 for a fault of ours.
+
+    Without ``lifeline`` it ends with its first agent.
+    """
     handed = ipc.inherited(words)
-    link = ipc.Link(handed["agent"], frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED}))
+    link = ipc.Link(handed["agent"], _ACCEPTED)
     first = link.receive()
     if first is None:
         return GONE
@@ -127,7 +157,7 @@ def main(words: list[str]) -> int:
     threading.Thread(target=web.serve_forever, name="web", daemon=True).start()
     log.info("serving", extra={"port": web.server_address[1]})
     try:
-        follow(link, latest, agent)
+        serve(link, handed.get("lifeline"), latest, agent)
     except OSError:
         return GONE
     except Exception:

@@ -111,6 +111,17 @@ def test_from_a_file_to_the_metrics_and_over_the_death_of_every_role(tmp_path: P
     daemon.stop()
 
 
+def test_the_exporter_outlives_the_agent_and_shows_what_it_has(tmp_path: Path) -> None:
+    with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
+        assert daemon.wait_ready(20)
+        before = pids(daemon)
+        os.kill(before["agent"], signal.SIGKILL)
+        assert 'product="exchange"' in get(daemon.metrics_url, "/metrics")[1]
+        assert eventually(lambda: pids(daemon).get("agent", before["agent"]) != before["agent"])
+        assert eventually(lambda: get(daemon.metrics_url, "/-/ready")[0] == "200")
+        assert pids(daemon)["exporter"] == before["exporter"]
+
+
 def test_an_unreadable_file_keeps_it_from_being_ready_and_the_others_are_read(tmp_path: Path) -> None:
     with Daemon(config(tmp_path / "none.pcap", capture(tmp_path / "a.pcap"))) as daemon:
         assert daemon.wait_finished(20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ class Lines:
         self.found: list[Observation] = []
         self.forgotten: list[Observation] = []
         self.muted: list[str] = []
+        self.anew = 0
         self.counts = {"frames_seen": 0, "malformed_smtp": 0}
 
     def read(
@@ -52,6 +54,9 @@ class Lines:
 
     def forget(self, observation: Observation) -> None:
         self.forgotten.append(observation)
+
+    def begin_anew(self) -> None:
+        self.anew += 1
 
     def mute(self, addresses: list[str], until: float) -> None:
         self.muted += addresses
@@ -255,3 +260,53 @@ def test_a_new_section_and_mutes_are_taken_while_it_watches() -> None:
     assert live.followed == [1, 2]
     assert line.muted == mutes["addresses"]
     assert [body.number for kind, body in said if kind is Type.APPLIED] == [2]
+
+
+def test_an_agent_that_has_gone_is_followed_by_the_one_that_is_handed_over() -> None:
+    line = Lines({})
+    taps = Taps(line, 60, [seen("x")])
+    here, there = socket.socketpair()
+    ours, theirs = socket.socketpair()
+    capture = service.Capture(Outbox(here, 4), line, LOG, lambda: 0.0)
+    next_here, next_there = socket.socketpair()
+    turn = taps.turn
+
+    def turning() -> bool:
+        if taps._turn == 10:
+            there.close()
+        if taps._turn == 20:
+            ipc.hand_over(ours, next_here)
+            ipc.Link(next_there, frozenset()).send(Type.SECTION, body(number=7))
+        return turn()
+
+    taps.turn = turning  # type: ignore[method-assign]
+    with pytest.raises(PermissionError, match="enough"):
+        capture.watch(taps, section(body(number=1)), service.Agent(here, theirs))  # type: ignore[arg-type]
+    assert (line.anew, taps.followed) == (1, [1, 7])
+    assert line.forgotten  # What found no room while nobody was there.
+    next_here.close()
+    agent = ipc.Link(next_there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.INPUTS}))
+    next_there.settimeout(0.2)
+    kinds = []
+    with contextlib.suppress(TimeoutError):
+        while (message := agent.receive()) is not None:
+            kinds.append(message[0])
+    assert kinds[0] is Type.INPUTS
+    assert {Type.APPLIED, Type.OBSERVATIONS} <= set(kinds)
+    for opened in (ours, theirs, next_there):
+        opened.close()
+
+
+def test_a_supervisor_that_has_gone_ends_the_watch() -> None:
+    line = Lines({})
+    here, there = socket.socketpair()
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with pytest.raises(ConnectionError, match="supervisor"):
+        service.Capture(Outbox(here, 4), line, LOG, lambda: 0.0).watch(
+            Taps(line, 9, []),
+            section(body(number=1)),
+            service.Agent(here, theirs),  # type: ignore[arg-type]
+        )
+    there.close()
+    theirs.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,3 +123,35 @@ def test_a_snapshot_has_no_place_for_an_address() -> None:
     said = str(Snapshot.model_json_schema())
     assert "address" not in {name.lower() for name in Snapshot.model_fields}
     assert "'address'" not in said
+
+
+def test_it_outlives_its_agent_where_the_next_is_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("exporter"))
+    accepted = frozenset({Type.SHOWN, Type.RELOAD})
+    lifeline, theirs = socket.socketpair()
+    listener = socket.create_server(("127.0.0.1", 0))
+    where = listener.getsockname()
+    first, given = socket.socketpair()
+    words = [f"agent={given.detach()}", f"listen={listener.detach()}", f"lifeline={theirs.detach()}"]
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(service.main(words)), daemon=True)
+    thread.start()
+    for number in (7, 8):
+        first.settimeout(10)
+        agent = ipc.Link(first, accepted)
+        agent.send(Type.SECTION, SECTION)
+        agent.send(Type.SNAPSHOT, SNAPSHOT | {"number": number})
+        assert agent.receive() == (Type.SHOWN, {"number": number})
+        assert " 200 " in scraped(where, "/-/ready").splitlines()[0]
+        agent.close()
+        first, given = socket.socketpair()
+        deadline = time.monotonic() + 10
+        while "agent_absent" not in scraped(where, "/-/ready"):
+            assert time.monotonic() < deadline
+        assert "knockfirst_inventory_servers_limit 9.0" in scraped(where, "/metrics")
+        ipc.hand_over(lifeline, given)
+        given.close()
+    first.close()
+    lifeline.close()
+    thread.join(10)
+    assert codes == [service.GONE]

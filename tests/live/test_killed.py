@@ -73,6 +73,19 @@ def test_every_role_that_is_killed_is_back_within_two_seconds(loaded: World, tmp
     _whole(tmp_path)
 
 
+def test_the_others_go_on_when_one_is_killed(loaded: World, tmp_path: Path) -> None:
+    with Daemon(loaded, capture={"interfaces": ["copy1"]}, agent={"state": str(tmp_path)}) as daemon:
+        daemon.wait_found(len(SERVERS), 10)
+        for role in ROLES:
+            before = daemon.children()
+            _killed(daemon, role, role)
+            after = daemon.children()
+            assert {name for name in ROLES if before[name] != after[name]} == {role}
+        daemon.wait_found(len(SERVERS), 10)
+        assert balanced(daemon.samples(), "copy1")
+        assert "Traceback" not in daemon.log
+
+
 def test_roles_end_with_a_supervisor_that_is_killed_and_the_next_one_finds_its_place(
     loaded: World, tmp_path: Path
 ) -> None:
