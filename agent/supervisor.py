@@ -211,12 +211,17 @@ class Daemon:
             code = child.ended(now, orphaned=self._orphaned(child))
             if code is not None:
                 self._lost(child, code)
-            elif child.process is None and now >= child.due and not self.failed.is_set():
+            elif child.process is None and now >= child.due and self._may_begin(child):
                 self._begin(child)
         self._tell_permission(now)
         if self._reload_asked or self._is_asked():
             self._reload_asked = False
             self._reload()
+
+    def _may_begin(self, child: Child) -> bool:
+        """Whether there is an agent for it: who begins before would meet the next one twice."""
+        agent = self._children[0]
+        return not self.failed.is_set() and (child is agent or agent.process is not None)
 
     def _orphaned(self, child: Child) -> bool:
         """Whether the agent that this role was connected to has gone."""
@@ -324,7 +329,7 @@ class Daemon:
             self._children[0].tell(Type.RELOADED, {"error": str(error)[: _CHUNK // 4], "restarted": []})
             return
         needs = set(changed.values()) - {"nothing"}
-        restarted = [role for role in ROLES if role.name in needs or "agent" in needs]
+        restarted = [role for role in ROLES if role.name in needs]
         if config.log != self._config.log:
             begin("supervisor", config.log.level, config.log.format)
         self._config = config
@@ -354,7 +359,7 @@ class Daemon:
             self._listeners[name] = listener
 
     def _restart(self, roles: list[Role]) -> None:
-        """End these roles in a moment, that they be started anew; where the agent is one, the others follow it."""
+        """End these roles in a moment, that they be started anew."""
         due = time.monotonic() + _COURTESY
         workers = [child for child in self._children if child.role is _CAPTURE]
         for child in workers[self._config.capture.workers :]:
@@ -362,5 +367,5 @@ class Daemon:
             end(child)
         self._children += [Child(_CAPTURE) for _ in range(self._config.capture.workers - len(workers))]
         for child in self._children:
-            if child.role in roles[:1] if _AGENT in roles else child.role in roles:
+            if child.role in roles:
                 child.retiring = due

@@ -167,7 +167,7 @@ def told(name: str, said: dict[str, Any]) -> None:
     lost = 100 * dropped / max(1, received + dropped)
     print(
         f"{name:28} {said['mpps']:6.2f} Mpps  {received / said['wall'] / 1000:7.1f} k/s read  "
-        f"{100 * (received + dropped) / said['sent']:6.2f} % admitted  {lost:6.3f} % lost  "
+        f"{100 * (received + dropped) / said['sent']:6.2f} % admitted  {dropped} lost ({lost:.3f} %)  "
         f"{1e6 * said['cpu'] / max(1, received):5.2f} us each  {100 * said['cpu'] / said['wall']:4.0f} % CPU  "
         f"memory {first:.0f} -> {last:.0f} MiB, {most:.0f} at most",
         flush=True,

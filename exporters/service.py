@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -131,8 +130,13 @@ def serve(link: ipc.Link | None, lifeline: socket.socket | None, latest: Latest,
     """Follow one agent after the other, until none is handed over any more. Raises Unexpected."""
     while link is not None:
         agent.meet(link)
-        with suppress(OSError):
+        try:
             follow(link, latest, agent)
+        except ipc.Unexpected as fault:
+            if fault.reason != "truncated":  # An agent that is killed may be in the middle of a message.
+                raise
+        except OSError:
+            pass
         link.close()
         latest.alone()
         following = ipc.handed_over(lifeline) if lifeline else None

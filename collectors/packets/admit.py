@@ -56,7 +56,7 @@ class Rules:
         self.tls, self.dns = "tls" in enabled, "dns" in enabled
         self.words = tuple(word for name, words in _WORDS.items() if name in enabled for word in words)
         self.smtp_ports = self._of(SMTP_PORTS) if self.replies else ()
-        self.answering = self._of(SERVICE_PORTS) if "tcp" in enabled else ()
+        self.answering = (tuple(sorted(self.ports)) or SERVICE_PORTS) if "tcp" in enabled else ()
 
     def _of(self, ports: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(port for port in ports if not self.ports or port in self.ports)

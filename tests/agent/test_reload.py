@@ -139,14 +139,15 @@ def test_the_exporter_moves_and_is_there_all_the_time(world: World, host: str) -
     assert same(before, pids(world.daemon)) == {"agent", "capture"}
 
 
-def test_the_agent_and_all_that_hangs_on_it_are_restarted_and_the_control_socket_moves(world: World) -> None:
+def test_the_agent_is_restarted_and_the_control_socket_moves(world: World) -> None:
     before = pids(world.daemon)
     world.write(agent_control="other", agent_max_servers=9, capture_workers=2)
     link = ipc.connect(world.daemon.control_path, frozenset({Type.RELOADED}), 10.0)
     link.send(Type.RELOAD, {})
-    assert link.receive() == (Type.RELOADED, {"error": None, "restarted": ["agent", "exporter", "capture"]})
+    assert link.receive() == (Type.RELOADED, {"error": None, "restarted": ["agent"]})
     link.close()
-    assert eventually(lambda: not same(before, pids(world.daemon)))
+    # The exporter goes on; capture has files, which it reads again for the new agent.
+    assert eventually(lambda: same(before, pids(world.daemon)) == {"exporter"})
     assert world.daemon.control_path == str(world.directory / "other")
     assert world.daemon.wait_finished(20)
     assert not (world.directory / "control").exists()

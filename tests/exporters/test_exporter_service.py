@@ -143,6 +143,7 @@ def test_it_outlives_its_agent_where_the_next_is_handed_over(monkeypatch: pytest
         agent.send(Type.SNAPSHOT, SNAPSHOT | {"number": number})
         assert agent.receive() == (Type.SHOWN, {"number": number})
         assert " 200 " in scraped(where, "/-/ready").splitlines()[0]
+        first.send(ipc.frame(Type.SNAPSHOT, SNAPSHOT)[:100])  # It is killed in the middle of a message.
         agent.close()
         first, given = socket.socketpair()
         deadline = time.monotonic() + 10
