@@ -24,6 +24,7 @@ from collectors.packets.pcap import CaptureFile
 
 # The complete filter: every tunnel, and a set of prefixes as an ISP has it, those of the made-up servers among them.
 CONFIGURATION = """[capture]
+mute_seconds = {mute}
 encapsulations = ["gre", "erspan", "vxlan", "geneve", "gtpu", "tzsp"]
 prefixes = [
     "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32", "2001:2::/48",
@@ -39,7 +40,9 @@ def main() -> None:
     DATA.mkdir(exist_ok=True)
     configuration = DATA / "live.toml"
     more = ", ".join(f'"100.64.{n * 2}.0/24"' for n in range(100))
-    configuration.write_text(CONFIGURATION.replace("{more}", more))
+    # What a process can read is not known by how soon it need not.
+    mute = "0" if options.scenario == "handshakes" else "3600"
+    configuration.write_text(CONFIGURATION.replace("{more}", more).replace("{mute}", mute))
     SCENARIOS[options.scenario](options, built(Path(options.tools).resolve()), configuration, _capture())
 
 

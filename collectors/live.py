@@ -142,7 +142,7 @@ class Live:
     def _refilter(self, now: float) -> None:
         """Put into the filter who is left alone by now, and take out who no longer is, where that spares work."""
         self._refilter_due = now + _REFILTER
-        if not self._section or not self.taps or self._shared:
+        if not self._section or not self.taps or self._shared or not self._section.settings["mute_seconds"]:
             return
         time = self._time()
         muted, sated = self._line.muted(time), self._line.sated(time)

@@ -136,6 +136,19 @@ def test_a_server_that_is_muted_is_left_alone_behind_the_ring_and_then_in_the_fi
     alone(test)
 
 
+def test_where_nobody_is_to_be_muted_the_filter_stays_as_it_is() -> None:
+    def test() -> None:
+        desk = Desk(mute_seconds=0)
+        desk.line.mute(["192.0.2.20"], time.time() + 100)
+        desk.line._passed = 20_000
+        desk.ahead = 40.0
+        desk.turn(0.3)
+        assert desk.counts["takeovers"] == 0
+        desk.live.close()
+
+    alone(test)
+
+
 def test_interfaces_come_and_go_with_the_section() -> None:
     def test() -> None:
         desk = Desk()
