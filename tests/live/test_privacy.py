@@ -83,12 +83,12 @@ def test_a_changed_prefix_file_is_in_force_within_a_second_both_ways(copies: Wor
 def test_nothing_is_lost_or_counted_twice_while_filters_take_over(copies: World) -> None:
     """Servers are visited one after the other while the sets change at once again and again; each is seen once."""
     consented = copies.directory / "often"
-    privacy = {"handshakes": "consented", "consented": prefix_file(consented, "192.0.2.0/24")}
+    privacy = {"handshakes": "consented", "consented": prefix_file(consented, "192.0.2.0/25")}
     seen = range(50, 110)
     with Daemon(copies, capture={"interfaces": ["copy1"]}, privacy=privacy) as daemon:
         for number in seen:
             if number % 10 == 0:
-                prefix_file(consented, "192.0.2.0/24", f"198.51.100.{number}/32")
+                prefix_file(consented, "192.0.2.0/25", f"192.0.2.{number + 128}/32")
                 daemon.process.send_signal(signal.SIGHUP)
             visit(copies, number)
             time.sleep(0.05)
