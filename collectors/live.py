@@ -153,8 +153,11 @@ class Live:
 
 
 def _but_for_whom(section: Section) -> dict[str, object]:
-    """What a section says, without what tells the agents that send it apart."""
-    return section.settings | {"number": 0, "fanout": 0}
+    """What a section says, without what tells the agents that send it apart.
+
+    Workers that share the flows have to be in one group: theirs is that of the agent that there is now.
+    """
+    return section.settings | {"number": 0, "fanout": section.shape.fanout}
 
 
 class Flood:

@@ -149,6 +149,28 @@ def test_where_nobody_is_to_be_muted_the_filter_stays_as_it_is() -> None:
     alone(test)
 
 
+@pytest.mark.parametrize(
+    ("change", "anew"),
+    [
+        ({}, False),
+        ({"fanout": 9}, False),
+        ({"workers": 2}, True),
+        ({"workers": 2, "fanout": 9}, True),
+        ({"ports": [25]}, True),
+    ],
+)
+def test_a_section_that_says_the_same_changes_nothing(change: dict[str, Any], anew: bool) -> None:
+    def test() -> None:
+        desk = Desk()
+        desk.live.follow(wanted(number=9, **change))
+        assert desk.live.settled is not anew
+        desk.turn(0.2)
+        assert desk.counts["takeovers"] == anew
+        desk.live.close()
+
+    alone(test)
+
+
 def test_interfaces_come_and_go_with_the_section() -> None:
     def test() -> None:
         desk = Desk()
