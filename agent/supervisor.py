@@ -221,7 +221,7 @@ class Daemon:
     def _may_begin(self, child: Child) -> bool:
         """Whether there is an agent for it: who begins before would meet the next one twice."""
         agent = self._children[0]
-        return not self.failed.is_set() and (child is agent or agent.process is not None)
+        return not self.failed.is_set() and (child is agent or (agent.process is not None and agent.retiring is None))
 
     def _orphaned(self, child: Child) -> bool:
         """Whether the agent that this role was connected to has gone."""
@@ -263,7 +263,8 @@ class Daemon:
         ours.settimeout(_HEARS)
         self._tell_configuration()
         for other in self._children[1:]:
-            if other.process is not None:
+            # Capture that has files ends with its agent, and reads them for the new one in a new process.
+            if other.process is not None and not (other.role is _CAPTURE and self._config.capture.files):
                 self._introduce(other)
 
     def _start_role(self, child: Child) -> None:
