@@ -263,8 +263,12 @@ class Daemon:
         ours.settimeout(_HEARS)
         self._tell_configuration()
         for other in self._children[1:]:
-            # Capture that has files ends with its agent, and reads them for the new one in a new process.
-            if other.process is not None and not (other.role is _CAPTURE and self._config.capture.files):
+            if other.process is None:
+                continue
+            if other.role is _CAPTURE and self._config.capture.files:
+                # Files are read for a new agent by new processes, of which any one may be the one that reads them.
+                other.retiring = time.monotonic()
+            else:
                 self._introduce(other)
 
     def _start_role(self, child: Child) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
 import signal
 import sys
 import time
@@ -53,12 +52,12 @@ def _run(live: Live, line: Line, seconds: float, *, quiet: bool) -> None:
     signals = _Signals()
     more = True
     while not signals.came and time.monotonic() < ends:
-        _wait(live, 0.0 if more else live.patience(time.monotonic() + 0.5))
+        live.wait(0.0 if more else live.patience(time.monotonic() + 0.5))
         more = live.turn()
         _print(line, quiet=quiet)
     ends = time.monotonic() + _LINGER
     while live.turn() or time.monotonic() < ends:
-        _wait(live, 0.02)
+        live.wait(0.02)
         _print(line, quiet=quiet)
 
 
@@ -73,13 +72,6 @@ class _Signals:
     def _catch(self, number: int, _: object) -> None:
         self.came = True
         signal.signal(number, signal.SIG_DFL)
-
-
-def _wait(live: Live, seconds: float) -> None:
-    poll = select.poll()
-    for descriptor in live.filenos():
-        poll.register(descriptor, select.POLLIN)
-    poll.poll(seconds * 1000)
 
 
 def _print(line: Line, *, quiet: bool) -> None:

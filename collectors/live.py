@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from typing import TYPE_CHECKING
 
 from collectors.packets import bpf
@@ -9,7 +10,7 @@ from collectors.packets.tap import Plan, Tap
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from collectors.line import Line
     from collectors.packets.bpf import Program
@@ -70,11 +71,13 @@ class Live:
             return _BRIEFLY
         return max(0.0, min(due, self._look_due) - self._clock())
 
-    def filenos(self) -> Iterator[int]:
-        """What to wait on."""
-        yield self._links.fileno()
-        for tap in self.taps.values():
-            yield from tap.filenos()
+    def wait(self, seconds: float, also: Iterable[tuple[int, int]] = ()) -> None:
+        """Wait so long for frames, news of interfaces, or these (descriptor, events of poll(2))."""
+        poll = select.poll()
+        own = [self._links.fileno(), *(descriptor for tap in self.taps.values() for descriptor in tap.filenos())]
+        for descriptor, events in (*((descriptor, select.POLLIN) for descriptor in own), *also):
+            poll.register(descriptor, events)
+        poll.poll(seconds * 1000)
 
     def turn(self) -> bool:
         """See to whatever is ready; True if more is. Raises PermissionError without the right to a packet socket."""

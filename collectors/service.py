@@ -109,7 +109,7 @@ class Capture:
         self._follow(live, first)
         more = True
         while True:
-            self._wait(live, agent, 0.0 if more else live.patience(self._due))
+            live.wait(0.0 if more else live.patience(self._due), agent.events(writing=not self._outbox.empty))
             if agent.met():
                 self._outbox.meet(agent.connection)
                 self._line.begin_anew()
@@ -151,14 +151,6 @@ class Capture:
         if live.taps and self._clock() >= self._due:
             self._beat(live)
         return more
-
-    def _wait(self, live: Live, agent: Agent, seconds: float) -> None:
-        poll = select.poll()
-        for descriptor in live.filenos():
-            poll.register(descriptor, select.POLLIN)
-        for descriptor, writing in agent.filenos():
-            poll.register(descriptor, select.POLLIN | (select.POLLOUT if writing and not self._outbox.empty else 0))
-        poll.poll(seconds * 1000)
 
     def _progress(self, at: int) -> None:
         """The line has come this far in a file: now and then what has gathered is sent."""
@@ -206,12 +198,12 @@ class Agent:
         self.lifeline = lifeline
         self._reader = ipc.Reader(_ACCEPTED)
 
-    def filenos(self) -> Iterator[tuple[int, bool]]:
-        """What to wait on, and whether that is what is written to."""
+    def events(self, *, writing: bool) -> Iterator[tuple[int, int]]:
+        """What to wait for of it, and of who hands over the next: descriptors, and events of poll(2)."""
         if not self.absent:
-            yield self.connection.fileno(), True
+            yield self.connection.fileno(), select.POLLIN | (select.POLLOUT if writing else 0)
         if self.lifeline:
-            yield self.lifeline.fileno(), False
+            yield self.lifeline.fileno(), select.POLLIN
 
     def first(self) -> Section | None:
         """The section that is sent first, waited for; None if the agent has gone. Raises Unexpected."""

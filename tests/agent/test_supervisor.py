@@ -46,8 +46,8 @@ def capture(path: Path, server: str = "192.0.2.25") -> Path:
     return path
 
 
-def config(*files: Path, **sections: Any) -> Config:
-    base = {"capture": {"files": [str(f) for f in files]}, "exporter": {"listen": "127.0.0.1:0"}}
+def config(*files: Path, capture_: dict[str, Any] | None = None, **sections: Any) -> Config:
+    base = {"capture": {"files": [str(f) for f in files]} | (capture_ or {}), "exporter": {"listen": "127.0.0.1:0"}}
     return check(base | sections, "test")
 
 
@@ -120,6 +120,20 @@ def test_the_exporter_outlives_the_agent_and_shows_what_it_has(tmp_path: Path) -
         assert eventually(lambda: pids(daemon).get("agent", before["agent"]) != before["agent"])
         assert eventually(lambda: get(daemon.metrics_url, "/-/ready")[0] == "200")
         assert pids(daemon)["exporter"] == before["exporter"]
+
+
+def test_every_worker_is_there_for_the_next_agent_and_the_files_are_read_again(tmp_path: Path) -> None:
+    with Daemon(config(capture(tmp_path / "a.pcap"), capture_={"workers": 3})) as daemon:
+        assert daemon.wait_finished(20)
+        before = {child.process.pid for child in daemon._children if child.process}
+        os.kill(pids(daemon)["agent"], signal.SIGKILL)
+
+        def workers() -> set[int]:
+            return {c.process.pid for c in daemon._children if c.process and c.role.name == "capture"} - before
+
+        assert eventually(lambda: len(workers()) == 3)
+        assert daemon.wait_finished(20)
+        assert [a["address"] for a in daemon.assessments()] == ["192.0.2.25"]
 
 
 def test_an_unreadable_file_keeps_it_from_being_ready_and_the_others_are_read(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from collectors.section import section
 from tests.collectors.test_section import body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LOG = logging.getLogger("test")
 
@@ -208,8 +208,8 @@ class Taps:
     def patience(self, due: float) -> float:
         return 0.001
 
-    def filenos(self) -> list[int]:
-        return []
+    def wait(self, seconds: float, also: Iterable[tuple[int, int]]) -> None:
+        assert all(descriptor >= 0 for descriptor, _ in also)
 
     def turn(self) -> bool:
         self._turn += 1
