@@ -44,6 +44,16 @@ class Type(IntEnum):
     RELOAD = 14  # exporter, control -> agent -> supervisor: read the configuration anew
     RELOADED = 15  # supervisor -> agent -> exporter, control: what became of it
     DIAGNOSIS = 16  # agent -> control: every counter, for `doctor` and `top`
+    GRANT = 17  # agent -> prober: knock there, once
+    CANCEL = 18  # agent -> prober: end these probes now
+    OUTCOME = 19  # prober -> agent: what became of one
+    ORDER = 20  # control -> agent: a command of register, probe or audit log
+    REPLY = 21  # agent -> control: a line of the answer to an order
+    OBJECTION = 22  # exporter -> agent: somebody says no
+    NOTED = 23  # agent -> exporter: what became of that
+    WITHDRAWN = 24  # agent -> capture: these prefixes are looked at no more, at once
+    KNOCKS = 25  # capture -> agent: connections that were seen to begin at the probe's own address
+    CANCELLED = 26  # prober, capture -> agent: what a cancellation or withdrawal named has ended
 
 
 # The most bytes that the JSON of each may have.
@@ -64,6 +74,16 @@ LIMITS = {
     Type.RELOAD: 256,
     Type.RELOADED: 64 << 10,
     Type.DIAGNOSIS: 1 << 20,
+    Type.GRANT: 16 << 10,
+    Type.CANCEL: 64 << 10,
+    Type.OUTCOME: 256 << 10,
+    Type.ORDER: 4 << 20,
+    Type.REPLY: 4 << 20,
+    Type.OBJECTION: 4 << 10,
+    Type.NOTED: 4 << 10,
+    Type.WITHDRAWN: 256 << 10,
+    Type.KNOCKS: 64 << 10,
+    Type.CANCELLED: 256,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from agent.ipc import Type, Unexpected
+from agent.leave import OUTCOMES
 from agent.model import KINDS, Endpoint, Observation
 
 MAX_VALUE = 16 << 10  # characters of one observation's value
@@ -36,6 +37,12 @@ def _canonical(text: str) -> str:
 def _kind(text: str) -> str:
     if text not in KINDS:
         raise ValueError("is not a kind of observation")
+    return text
+
+
+def _outcome(text: str) -> str:
+    if text not in OUTCOMES:
+        raise ValueError("is not an outcome of a probe")
     return text
 
 
@@ -244,6 +251,75 @@ class Snapshot(Body):
     rejected: list[Rejected]
 
 
+Id = Annotated[str, Field(pattern=r"^[0-9a-f-]{8,64}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Address = Annotated[str, Field(max_length=45), AfterValidator(_canonical)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Knock(Body):
+    """One connection of the prober's: where from, where to, and when it was begun."""
+
+    source: Address
+    source_port: Port
+    address: Address
+    port: Port
+    time: Time
+
+
+class Answered(Body):
+    """One fact in the answer to a probe. The server is the grant's; the prober does not say which."""
+
+    kind: Annotated[str, AfterValidator(_kind)]
+    value: Annotated[str, Field(max_length=MAX_VALUE)]
+
+
+class OutcomeOf(Body):
+    """What became of the grant ``id``. ``detail``: a few words with no data of the answer in them.
+
+    ``certificate``: SHA-256 of the leaf that was shown, "" without one; ``milliseconds``: from the first connection to
+    the end; ``statuses``: of the responses, in order.
+    """
+
+    id: Id
+    outcome: Annotated[str, AfterValidator(_outcome)]
+    detail: Annotated[str, Field(max_length=200)]
+    knocks: Annotated[list[Knock], Field(max_length=8)]
+    statuses: Annotated[list[Annotated[int, Field(ge=100, le=999)]], Field(max_length=8)]
+    bytes: Count
+    milliseconds: Count
+    certificate: Digest | Literal[""]
+    told: Annotated[list[Answered], Field(max_length=64)]
+
+
+class Cancelled(Body):
+    """What was named by the cancellation or withdrawal of this number has ended: not one packet more of it."""
+
+    number: Count
+
+
+class Knocks(Body):
+    """Distinct connections that began at the probe's own addresses, as capture saw their SYNs."""
+
+    knocks: Annotated[list[Knock], Field(max_length=256)]
+
+
+class Order(Body):
+    """A command: its verb, of agent.desk.VERBS, and what it needs, which the verb itself checks."""
+
+    verb: Label
+    words: dict[str, Any]
+
+
+class ObjectionTold(Body):
+    """A no that came in by the answers' socket. It can only take permission away."""
+
+    number: Count
+    prefix: Annotated[str, Field(max_length=49)] | None
+    token: Annotated[str, Field(max_length=128)] | None
+    headers: bool
+
+
 class LogSection(Body):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["logfmt", "json"]
@@ -265,6 +341,11 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.RELOADED: TypeAdapter(Reloaded),
     Type.SNAPSHOT: TypeAdapter(Snapshot),
     Type.SECTION: TypeAdapter(ExporterSection),
+    Type.OUTCOME: TypeAdapter(OutcomeOf),
+    Type.CANCELLED: TypeAdapter(Cancelled),
+    Type.KNOCKS: TypeAdapter(Knocks),
+    Type.ORDER: TypeAdapter(Order),
+    Type.OBJECTION: TypeAdapter(ObjectionTold),
 }
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 # What is restarted when a key changes. "nothing": the running processes take it over as they are. Everything else hangs
 # on the agent, so that its restart is one of every role.
-Needs = Literal["nothing", "capture", "exporter", "agent"]
+Needs = Literal["nothing", "capture", "exporter", "prober", "agent"]
 
 Dissector = Literal["smtp", "http", "tls", "mailbox", "dns", "tcp"]
 Encapsulation = Literal["gre", "erspan", "vxlan", "geneve", "gtpu", "tzsp"]
@@ -66,6 +66,18 @@ def _listen(text: str) -> str:
     return text
 
 
+def _listen_or_not(text: str) -> str:
+    return _listen(text) if text else text
+
+
+def _address(text: str) -> str:
+    try:
+        canonical = str(ip_address(text))
+    except ValueError:
+        raise ValueError("is not an address; write it like 192.0.2.9 or 2001:db8::9") from None
+    return canonical
+
+
 def _file(text: str, info: ValidationInfo) -> str:
     if not text or "\0" in text:
         raise ValueError("is not the path of a file")
@@ -96,6 +108,7 @@ def _key(default: Any, needs: Needs, description: str, **bounds: Any) -> Any:
 File = Annotated[str, AfterValidator(_file)]
 Place = Annotated[str, AfterValidator(_placed)]
 Prefix = Annotated[str, AfterValidator(prefix)]
+Address = Annotated[str, AfterValidator(_address)]
 Interface = Annotated[str, AfterValidator(interface)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Cpu = Annotated[int, Field(ge=0, le=8191)]
@@ -191,11 +204,84 @@ class Privacy(Section):
     excluded: Place = _key("", "nothing", "prefix file: who is not looked at at all; wins over everything")
 
 
+class Consent(Section):
+    """Who may be knocked at. These numbers can only be made stricter than their defaults."""
+
+    operator: str = _key("", "nothing", "the name of the provider, as customers know it", max_length=80)
+    public_url: str = _key("", "nothing", "where customers find the page for objections (https)", max_length=200)
+    announce_days: int = _key(30, "nothing", "days from a delivered announcement to the first probe", ge=30, le=3650)
+    mapping_hours: int = _key(24, "nothing", "hours for which a full synchronisation counts", ge=1, le=24)
+    quarantine_days: int = _key(7, "nothing", "days for which an address that changed hands is let be", ge=7, le=3650)
+    lost_percent: int = _key(
+        5, "nothing", "a synchronisation that loses more of its prefixes than this is held", ge=0, le=50
+    )
+    terms_objection: bool = _key(
+        default=False,
+        needs="nothing",
+        description="whether terms with a right to object are enough to knock at a legal person",
+    )
+    drop: Place = _key("", "nothing", "directory in which files with objections are dropped, one prefix a line")
+    texts: Place = _key("", "nothing", "directory of your own templates, in place of ours of the same name")
+    routed: Place = _key("", "nothing", "prefix file: what is routed at this edge; empty: that is not checked")
+    snapshot_keys: Place = _key("", "nothing", "file of the keys whose signed snapshots are taken, one a line")
+
+
+class Probe(Section):
+    """Knocking. It is off, and stays off while a piece is missing: `knockfirst probe list` says which."""
+
+    armed: bool = _key(default=False, needs="prober", description="whether anybody may be knocked at")
+    laboratory: bool = _key(
+        default=False,
+        needs="nothing",
+        description="only loopback and documentation addresses are knocked at, and no others",
+    )
+    sources: tuple[Address, ...] = _key(
+        (), "nothing", "addresses to knock from, at most one of a family; published in probing.txt", max_length=2
+    )
+    contact: str = _key("", "nothing", "who answers for the probes: a mail address or a URL", max_length=200)
+    probing_url: str = _key("", "nothing", "where probing.txt is published (https)", max_length=200)
+    deny: Place = _key("", "nothing", "prefix file: who is never knocked at")
+    kill_switch: Place = _key("", "nothing", "while this file is there, nobody is knocked at; empty: in agent.state")
+    per_minute: int = _key(6, "nothing", "probes that may begin in a minute", ge=1, le=60)
+    recheck_hours: int = _key(24, "nothing", "hours from one probe of a server to the next", ge=24, le=8760)
+    seconds: int = _key(20, "nothing", "seconds that one probe may take", ge=1, le=60)
+    self_audit: bool = _key(
+        default=False,
+        needs="nothing",
+        description="whether the interfaces see the probes: their connections are counted and held against the log",
+    )
+
+
+class Audit(Section):
+    """The log of what was done, and who outside gets its checkpoints."""
+
+    origin: str = _key(
+        "", "agent", "name of the log in its checkpoints; empty: knockfirst and the host's name", max_length=120
+    )
+    file: Place = _key("", "nothing", "file that each checkpoint is appended to: best on another machine's disk")
+    syslog: Place = _key("", "nothing", "socket of the syslog that each checkpoint is sent to, like /dev/log")
+    checkpoint_minutes: int = _key(
+        15, "nothing", "minutes after the last checkpoint outside from which nobody is knocked at", ge=1, le=15
+    )
+
+
+class Notices(Section):
+    """How a customer is told."""
+
+    route: str = _key("", "nothing", "mail address of the desk that tells customers what was found", max_length=200)
+
+
 class Exporter(Section):
     """Where the metrics are."""
 
     listen: Annotated[str, AfterValidator(_listen)] = _key(
         "127.0.0.1:10125", "exporter", "address and port of /metrics; port 0 takes any free one"
+    )
+    answers: Annotated[str, AfterValidator(_listen_or_not)] = _key(
+        "", "exporter", "address and port where objections are taken, behind your proxy; empty: nowhere"
+    )
+    probing: Annotated[str, AfterValidator(_listen_or_not)] = _key(
+        "", "exporter", "address and port that serves probing.txt and nothing else; empty: nowhere"
     )
 
 
@@ -225,6 +311,10 @@ class Config(Section):
 
     capture: Capture = Capture()
     privacy: Privacy = Privacy()
+    consent: Consent = Consent()
+    probe: Probe = Probe()
+    audit: Audit = Audit()
+    notices: Notices = Notices()
     exporter: Exporter = Exporter()
     agent: Agent = Agent()
     log: Log = Log()
