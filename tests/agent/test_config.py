@@ -25,7 +25,11 @@ BAD = [
     ("[log]\nlevel = 'info\n", 'line 2: Expected "\'"'),
     ('[log]\nlevel = "info"\n\n[log]\n', "line 4, column 5: Cannot declare ('log',) twice"),
     ("[log]\nlevel", "line 2: Expected '=' after a key in a key/value pair"),
-    ("[capure]\n", "capure: no such key; did you mean capture? Known here: capture, privacy, exporter, agent, log"),
+    (
+        "[capure]\n",
+        "capure: no such key; did you mean capture? "
+        "Known here: capture, privacy, consent, probe, audit, notices, exporter, agent, log",
+    ),
     ("[log]\nzz = 1", "log.zz: no such key; Known here: level, format"),
     (
         "[privacy]\nobjecte = ''",
