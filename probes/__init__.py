@@ -1,3 +1,4 @@
-"""The probe door: where facts are asked for, by leave. Nothing is asked yet, so there are no probes."""
+"""The probe door: where facts are asked for, by leave. A probe is one file and one line here."""
 
-PROBES: tuple[str, ...] = ()
+# Name, as records and grants say it, and where the function is.
+PROBES: tuple[tuple[str, str], ...] = (("exchange-http", "probes.exchange_http:probe"),)
