@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent import ipc
 from agent.ipc import Type
 from agent.logfmt import begin
-from agent.prefixes import Looked, looked
+from agent.prefixes import KEYS, Looked, looked, paths
+from agent.privacy import Sets, union
 from agent.watch import LOOK, Watched
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from agent.sections import Config
 
 _NOBODY = Looked([], [], [])
+_SHARE = 4  # making sections of what the register says takes at most one part in this many of the agent's time
+
+
+class Registered(Protocol):
+    """What the register says of who may be looked at (agent/office.py)."""
+
+    def version(self) -> object:
+        """Something that is another whenever ``sets`` may be."""
+
+    def sets(self) -> Sets: ...
 
 
 class InForce:
@@ -35,13 +46,17 @@ class InForce:
         log: logging.Logger,
         clock: Callable[[], float],
         sleep: Callable[[float], None] = time.sleep,
+        register: Registered | None = None,
     ) -> None:
         self.config = config
         self.loaded = loaded
         self._sleep = sleep
         self._log = log
         self._clock = clock
-        self._watched = Watched(config, log)
+        self._watched = Watched(paths(config), log)
+        self._register = register
+        self._version: object = None
+        self._not_before = float("-inf")
         self._looked = _NOBODY
         self._due = 0.0
         self._number = 0
@@ -87,12 +102,18 @@ class InForce:
             return False
         self._due = now + LOOK
         failures, since = self._watched.failures, self._watched.since
-        if self._watched.look(now):
+        taken = self._watched.look(now)
+        if taken:
             self._since = since if self._since is None else min(since, self._since)
+        if taken or self._registered_anew(now):
             self._renew()
             self._tell_all(doors)
             return True
         return self._watched.failures != failures
+
+    def _registered_anew(self, now: float) -> bool:
+        # Whoever was taken out of looking is out already (WITHDRAWN); this makes the filter follow.
+        return self._register is not None and now >= self._not_before and self._register.version() != self._version
 
     def take(self, config: Config, loaded: Loaded, doors: Doors) -> None:
         """Another configuration is in force from now on, or something else is known of the one that is."""
@@ -100,7 +121,7 @@ class InForce:
         if config == before:
             return
         self.config = config
-        self._watched = Watched(config, self._log, self._watched)
+        self._watched = Watched(paths(config), self._log, self._watched)
         if config.log != before.log:
             begin("agent", config.log.level, config.log.format)
         self._since = None
@@ -124,13 +145,23 @@ class InForce:
     def not_ready(self, reasons: list[str]) -> list[str]:
         """The reasons why what is shown cannot be relied on, with what is known here of them."""
         known = ["capture_not_permitted" if r == "capture_absent" and self.loaded.not_permitted else r for r in reasons]
-        return known + (["prefixes_unreadable"] if self._watched.sets() is None else [])
+        return known + (["prefixes_unreadable"] if not self._watched.known else [])
 
     def _renew(self) -> None:
-        sets = self._watched.sets()
-        self._looked = looked(self.config, sets) if sets else _NOBODY
+        began = self._clock()
+        self._looked = looked(self.config, self._sets()) if self._watched.known else _NOBODY
+        self._not_before = self._clock() + (self._clock() - began) * _SHARE
         self._number += 1
         self._log.info("section", extra={"number": self._number, **self._sizes()})
+
+    def _sets(self) -> Sets:
+        """What files and register say together."""
+        written = Sets(**{key: self._watched.get(f"privacy.{key}") or [] for key in KEYS})
+        if self._register is None:
+            return written
+        self._version = self._register.version()
+        registered = self._register.sets()
+        return Sets(*(union(one, other) if other else one for one, other in zip(written, registered, strict=True)))
 
     def _sizes(self) -> dict[str, int]:
         return {tier: len(prefixes) for tier, prefixes in self._looked._asdict().items()}

@@ -57,12 +57,17 @@ def sets(config: Config) -> Sets:
     for key in KEYS:
         path = getattr(config.privacy, key)
         try:
-            made[key] = read(path, key)[0] if path else []
+            made[key] = read(path, f"privacy.{key}")[0] if path else []
         except ConfigError as error:
             faults.append(str(error))
     if faults:
         raise ConfigError("\n".join(faults))
     return Sets(**made)
+
+
+def paths(config: Config) -> dict[str, str]:
+    """Key -> path of every prefix file of the ``[privacy]`` section, "" where there is none."""
+    return {f"privacy.{key}": getattr(config.privacy, key) for key in KEYS}
 
 
 def usable(config: Config, where: str) -> None:
@@ -82,17 +87,17 @@ def read(path: str, key: str) -> tuple[Ranges, Signature]:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
-                raise ConfigError(f"privacy.{key}: {path}: is not a file; name a file with one prefix a line")
+                raise ConfigError(f"{key}: {path}: is not a file; name a file with one prefix a line")
             content = file.read(MAX_FILE + 1)
     except OSError as error:
         remedy = "name a file that the daemon's user may read, or leave the key out"
-        raise ConfigError(f"privacy.{key}: {path}: {error.strerror}; {remedy}") from None
+        raise ConfigError(f"{key}: {path}: {error.strerror}; {remedy}") from None
     if len(content) > MAX_FILE:
-        raise ConfigError(f"privacy.{key}: {path}: larger than {MAX_FILE} bytes; name a file with one prefix a line")
+        raise ConfigError(f"{key}: {path}: larger than {MAX_FILE} bytes; name a file with one prefix a line")
     try:
         return parse(content), signature(before)
     except ValueError as error:
-        raise ConfigError(f"privacy.{key}: {path}: {error}") from None
+        raise ConfigError(f"{key}: {path}: {error}") from None
 
 
 def parse(content: bytes) -> Ranges:

@@ -1,7 +1,7 @@
 """The prefix files as they change: looked at four times a second, taken when two looks found them the same.
 
 A file that is faulty, unreadable or gone leaves its last good set in force, and is counted. One that never was good
-leaves nobody to be looked at: who has objected is not known then.
+leaves nobody to be looked at, and nobody to be knocked at: who has objected is not known then.
 """
 
 from __future__ import annotations
@@ -10,28 +10,29 @@ import os
 from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
-from agent.prefixes import KEYS, Signature, read, signature
-from agent.privacy import Ranges, Sets
+from agent.prefixes import Signature, read, signature
+from agent.privacy import Ranges
 
 if TYPE_CHECKING:
     import logging
-
-    from agent.sections import Config
+    from collections.abc import Mapping
 
 LOOK = 0.25  # seconds between two looks
 
 
 class Watched:
-    """The sets in the prefix files of a configuration. Times are seconds of a clock that only rises."""
+    """The sets in prefix files. Times are seconds of a clock that only rises."""
 
-    def __init__(self, config: Config, log: logging.Logger, before: Watched | None = None) -> None:
-        """``before``: what was watched until now; its sets stay until they can be replaced."""
+    def __init__(self, paths: Mapping[str, str], log: logging.Logger, before: Watched | None = None) -> None:
+        """``paths``: key of the configuration -> path, "" for no file and so for the empty set.
+
+        ``before``: what was watched until now; its sets stay until they can be replaced.
+        """
         self.failures: int = before.failures if before else 0
         # The last look that found every file as it was read; what has changed did so after it.
         self.since = 0.0
         self._log = log
         known: dict[str, _File] = before._files if before else {}
-        paths = {key: getattr(config.privacy, key) for key in KEYS}
         self._files: dict[str, _File] = {key: _of(known.get(key), path) for key, path in paths.items() if path}
 
     @property
@@ -44,11 +45,17 @@ class Watched:
         """How many files cannot be used as they are now."""
         return sum(bool(file.fault) for file in self._files.values())
 
-    def sets(self) -> Sets | None:
-        """What is in force; None while there is a file of which nothing is known yet."""
-        if any(file.taken is None for file in self._files.values()):
-            return None
-        return Sets(**{key: file.ranges for key, file in self._files.items()})
+    @property
+    def known(self) -> bool:
+        """Whether of every file something is in force."""
+        return all(file.taken is not None for file in self._files.values())
+
+    def get(self, key: str) -> Ranges | None:
+        """The set of a key that is in force; None while nothing is known of its file."""
+        file = self._files.get(key)
+        if file is None:
+            return []
+        return None if file.taken is None else file.ranges
 
     def look(self, now: float) -> bool:
         """Look at every file once; True if a set was replaced."""
@@ -74,14 +81,14 @@ class Watched:
             return False
         file.tried = file.taken  # Where it has changed since it was found, the next looks will tell.
         if file.fault:
-            self._log.info("prefix file can be used again", extra={"key": f"privacy.{key}", "file": file.path})
+            self._log.info("prefix file can be used again", extra={"key": key, "file": file.path})
         file.fault = ""
         return True
 
     def _failed(self, file: _File, fault: str) -> None:
         file.fault = fault
         self.failures += 1
-        kept = "the last good set stays in force" if file.taken else "nobody is looked at"
+        kept = "the last good set stays in force" if file.taken else "nobody is looked or knocked at"
         self._log.error("prefix file cannot be used", extra={"error": fault, "consequence": kept})
 
 

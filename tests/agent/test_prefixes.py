@@ -47,7 +47,7 @@ def test_a_faulty_line_is_named_with_file_and_key(tmp_path: Path, content: bytes
     path = tmp_path / "p.txt"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        prefixes.read(str(path), "objected")
+        prefixes.read(str(path), "privacy.objected")
     assert str(caught.value).startswith(f"privacy.objected: {path}: {said}")
 
 
@@ -62,7 +62,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, monkeypat
         ("large", "larger"),
     ):
         with pytest.raises(ConfigError, match=rf"^privacy\.customers: .*: {said}"):
-            prefixes.read(str(tmp_path / name), "customers")
+            prefixes.read(str(tmp_path / name), "privacy.customers")
 
 
 @given(st.binary(max_size=60))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.config import check
-from agent.privacy import Sets, cidrs
+from agent.prefixes import paths
+from agent.privacy import cidrs
 from agent.watch import Watched
 
 
@@ -23,7 +24,7 @@ class Files:
         self.write("e", "192.0.2.2\n")
         privacy = {"objected": str(directory / "o"), "excluded": str(directory / "e")}
         self.config = check({"privacy": privacy}, "k.toml")
-        self.watched = Watched(self.config, logging.getLogger("agent"))
+        self.watched = Watched(paths(self.config), logging.getLogger("agent"))
 
     def write(self, name: str, text: str) -> None:
         # A time of its own for each state, as files have that are written by people and programs.
@@ -36,8 +37,8 @@ class Files:
         return self.watched.look(self.now)
 
     def objected(self) -> list[str]:
-        sets = self.watched.sets()
-        return ["unknown"] if sets is None else cidrs(sets.objected)
+        objected = self.watched.get("privacy.objected") if self.watched.known else None
+        return ["unknown"] if objected is None else cidrs(objected)
 
 
 @pytest.fixture
@@ -111,16 +112,16 @@ def test_a_file_that_never_was_good_leaves_everything_unknown(tmp_path: Path) ->
     assert files.objected() == ["unknown"]
     files.write("e", "")
     assert [files.look(), files.look()] == [False, True]
-    assert files.watched.sets() == Sets(objected=files.watched.sets().objected)  # type: ignore[union-attr]
+    assert (files.watched.known, files.watched.get("privacy.excluded")) == (True, [])
 
 
 def test_another_configuration_keeps_what_it_can(files: Files, tmp_path: Path) -> None:
     moved = check({"privacy": {"objected": str(tmp_path / "none"), "excluded": str(tmp_path / "e")}}, "k.toml")
-    files.watched = Watched(moved, logging.getLogger("agent"), files.watched)
+    files.watched = Watched(paths(moved), logging.getLogger("agent"), files.watched)
     assert files.objected() == ["192.0.2.1/32"]
     assert not any(files.look() for _ in range(3))
     assert (files.objected(), files.watched.failing) == (["192.0.2.1/32"], 1)
     files.write("none", "192.0.2.3\n")
     assert [files.look(), files.look(), files.objected()] == [False, True, ["192.0.2.3/32"]]
-    files.watched = Watched(check({}, "k.toml"), logging.getLogger("agent"), files.watched)
-    assert (files.watched.sets(), files.watched.files, files.watched.failures) == (Sets(), 0, 1)
+    files.watched = Watched(paths(check({}, "k.toml")), logging.getLogger("agent"), files.watched)
+    assert (files.watched.get("privacy.objected"), files.watched.files, files.watched.failures) == ([], 0, 1)

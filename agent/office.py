@@ -1,0 +1,170 @@
+"""The office: the log, and what is folded from it: register, history, what is published. One writer, in one thread.
+
+The agent has it open while it runs; where none runs, a command has, for as long as it takes, under the store's lock.
+"""
+
+from __future__ import annotations
+
+import os
+from secrets import token_hex
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.audit.clock import synced
+from agent.audit.entry import Opened
+from agent.audit.log import AuditError, Log
+from agent.audit.sinks import Sinks
+from agent.consent.arming import Published, missing
+from agent.consent.gate import ConsentGate
+from agent.consent.history import History
+from agent.consent.register import Register
+from agent.leave import Conditions, Limits
+from agent.watch import Watched
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from agent.audit.entry import Entry, Item
+    from agent.leave import Sighting
+    from agent.sections import Config
+
+DAY = 86_400.0
+_KILL_SWITCH = "kill-switch"
+_RETRY = 5.0  # seconds after a write that failed, in which the log is taken for unwritable
+
+
+class Who(NamedTuple):
+    """Who gives an order: user and process, as the kernel says."""
+
+    uid: int
+    pid: int
+
+
+class Office:
+    """``now``: seconds since the epoch; ``monotonic``: CLOCK_MONOTONIC. ``sighting``: what looking knows of a server."""
+
+    def __init__(
+        self,
+        config: Config,
+        directory: Path,
+        *,
+        log: logging.Logger,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.config = config
+        self.directory = directory
+        self.now = now
+        self._monotonic = monotonic
+        self.log = Log(directory, origin=config.audit.origin, now=now, monotonic=monotonic)
+        self.sinks = Sinks(config.audit.file, config.audit.syslog)
+        self.register = Register()
+        self.history = History()
+        self.published = Published()
+        self.gate = ConsentGate(self, monotonic, lambda: token_hex(16))
+        self.sighting: Callable[[str, int], Sighting | None] = _not_seen
+        self._watched = Watched(_paths(config), log)
+        self._logger = log
+        self._failed_at = float("-inf")
+        self.failures = 0
+
+    def open(self) -> None:
+        """Read the whole log. Raises ConfigError where it cannot be used, or is not what was written."""
+        self.log.open()
+        for entry in self.log.read():
+            self._fold(entry)
+        self.look()
+
+    def close(self) -> None:
+        self.sinks.tend(self.log, self._monotonic(), last=True)
+        self.log.close()
+
+    def take(self, config: Config) -> None:
+        """Another configuration is in force."""
+        self.config = config
+        self._watched = Watched(_paths(config), self._logger, self._watched)
+        self.sinks.take(config.audit.file, config.audit.syslog)
+        self.look()
+
+    def record(self, items: Sequence[Item]) -> list[Entry]:
+        """Put these on record, all or none, and let them count. Raises AuditError."""
+        try:
+            entries = self.log.append(items)
+        except AuditError:
+            self.failures += 1
+            self._failed_at = self._monotonic()
+            raise
+        self._failed_at = float("-inf")
+        for item, entry in zip(items, entries, strict=True):
+            self._fold(Opened(entry.number, item.kind, entry.time, item.public, item.customer, item.private))
+        return entries
+
+    def look(self) -> None:
+        """Look at the files that the operator may change at any time."""
+        self._watched.look(self._monotonic())
+
+    def tend(self) -> None:
+        """Do what is due: checkpoints, and a look at the files."""
+        self.look()
+        self.sinks.tend(self.log, self._monotonic())
+
+    @property
+    def kill_switch(self) -> Path:
+        """The file that stops every probe while it is there."""
+        return self.directory.__class__(self.config.probe.kill_switch or self.directory / _KILL_SWITCH)
+
+    def killed(self) -> bool | None:
+        """Whether the kill switch is on; None where that cannot be seen."""
+        try:
+            os.lstat(self.kill_switch)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return None
+        return True
+
+    def limits(self) -> Limits:
+        """What the configuration makes of the numbers."""
+        consent, probe = self.config.consent, self.config.probe
+        return Limits(
+            announce=consent.announce_days * DAY,
+            mapping=consent.mapping_hours * 3600.0,
+            quarantine=consent.quarantine_days * DAY,
+            checkpoint=self.config.audit.checkpoint_minutes * 60.0,
+            recheck=probe.recheck_hours * 3600.0,
+            per_minute=probe.per_minute,
+            terms_objection=consent.terms_objection,
+        )
+
+    def conditions(self) -> Conditions:
+        """What holds of this machine now."""
+        probe = self.config.probe
+        now = self.now()
+        return Conditions(
+            time=now,
+            # A laboratory knocks at nobody's door but its own, and may have no other clock than this one.
+            clock_synced=True if probe.laboratory else synced(),
+            killed=self.killed(),
+            missing=missing(self.config, self.register, self.published, now),
+            audit_writable=self._monotonic() - self._failed_at >= _RETRY,
+            checkpoint_age=self.sinks.age(self._monotonic()),
+            denied=self._watched.get("probe.deny"),
+            route_check=bool(self.config.consent.routed),
+            routed=self._watched.get("consent.routed"),
+            laboratory=probe.laboratory,
+            limits=self.limits(),
+        )
+
+    def _fold(self, entry: Opened) -> None:
+        self.register.apply(entry)
+        self.history.apply(entry)
+        self.published.apply(entry)
+
+
+def _paths(config: Config) -> dict[str, str]:
+    return {"probe.deny": config.probe.deny, "consent.routed": config.consent.routed}
+
+
+def _not_seen(address: str, port: int) -> Sighting | None:
+    return None
