@@ -28,7 +28,7 @@ class Response(NamedTuple):
 
     ``headers``: in the order received, names in lower case, values in latin-1, one name as often as it came.
     ``body``: decoded from its transfer coding and no other; ``truncated``: there was more, or it ended early.
-    ``certificate``: SHA-256 of the leaf that this connection showed, in hex.
+    ``certificate``: SHA-256 of the leaf that this connection showed, in hex; ``leaf``: that certificate in DER.
     """
 
     status: int
@@ -36,6 +36,7 @@ class Response(NamedTuple):
     body: bytes
     truncated: bool
     certificate: str
+    leaf: bytes = b""
 
 
 class Asks(Protocol):
@@ -54,10 +55,14 @@ class Asks(Protocol):
 
 
 class Known(NamedTuple):
-    """What the grant says of the server: leaf certificates (SHA-256, hex) and products seen, in no order."""
+    """What the grant says of the server: leaf certificates (SHA-256, hex) and products seen, in no order.
+
+    ``name``: what the wire asks for, as clients were seen to ask for it; a certificate may be one for it.
+    """
 
     certificates: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
+    name: str | None = None
 
 
 class Answer(NamedTuple):
