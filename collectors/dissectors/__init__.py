@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol
 
-# The kind of an observation and its value; docs/observations.md has the normal form of each.
-Fact = tuple[str, str]
+from agent.forms import Fact as Fact
 
 
 class Dissector(Protocol):

@@ -10,9 +10,9 @@ from struct import Struct
 from typing import NamedTuple
 
 from agent.errors import Malformed
+from agent.forms.hostname import hostname
 from agent.model import Endpoint
 from collectors.dissectors import Fact
-from collectors.dissectors.hostname import hostname
 
 MAX_RECORDS = 32
 _MAX_JUMPS = 32  # compression pointers in one name

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from agent.errors import Malformed
+from agent.forms.certificate import describe
+from agent.forms.hostname import hostname
 from collectors.dissectors import Fact
-from collectors.dissectors.certificate import describe
-from collectors.dissectors.hostname import hostname
 
 LIMIT = 1 << 14  # Bytes held of one message at most; a leaf is some 2 KB.
 

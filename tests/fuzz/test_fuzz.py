@@ -108,8 +108,8 @@ MESSAGES: dict[str, list[bytes]] = {
 
 def found(target: str) -> Any:
     module, _, name = target.partition(":")
-    pytest.importorskip(f"collectors.dissectors.{module}")
-    return getattr(import_module(f"collectors.dissectors.{module}"), name)
+    package = "agent.forms" if module in ("certificate", "ntlm") else "collectors.dissectors"
+    return getattr(import_module(f"{package}.{module}"), name)
 
 
 def check(facts: list[tuple[str, str]]) -> None:

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from agent.errors import Malformed
+from agent.forms.certificate import describe
 from collectors.dissectors import tls
-from collectors.dissectors.certificate import describe
 
 CAPTURES = pathlib.Path("../shared/captures")
 MOST = 2_500_000  # octets of a capture; larger ones hold more of the same

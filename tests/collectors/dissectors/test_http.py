@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.dissectors.http import HEADERS, HttpServer
+from agent.forms.headers import HEADERS
+from collectors.dissectors.http import HttpServer
 from tests.text import Facts, ntlm_token, told
 
 OK = ("http.status", "200")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collectors.dissectors.scrub import MAX_TEXT, scrub
+from agent.forms.scrub import MAX_TEXT, scrub
 
 KEPT = (
     "ex01.example.org Microsoft ESMTP MAIL Service ready at Mon, 2 Nov 2026 10:11:12 +0100",

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from agent.errors import Malformed
-from collectors.dissectors.hostname import hostname
+from agent.forms.hostname import hostname
 
 MAX_NAMES = 64  # DNS names told of one certificate
 MAX_ATTRIBUTES = 32  # of one subject or issuer

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.errors import Malformed
-from collectors.dissectors import ntlm
+from agent.forms import ntlm
 from tests.text import ntlm_challenge
 
 

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import Malformed
-from collectors.dissectors.certificate import MAX_NAMES, MAX_TEXT, describe
+from agent.forms.certificate import MAX_NAMES, MAX_TEXT, describe
 
 ORDER = ["subject", "issuer", "san", "not_before", "not_after", "self_signed", "truncated", "sha256"]
 CN, MAIL = NameOID.COMMON_NAME, NameOID.EMAIL_ADDRESS
