@@ -87,6 +87,15 @@ class Inventory:
         server = self._servers.get(observation.server.address)
         return server.observations.get(_key(observation)) if server else None
 
+    def signed(self) -> list[str]:
+        """The addresses that show a sign of Exchange."""
+        return [address for address, server in self._servers.items() if server.signed]
+
+    def observations(self, address: str) -> tuple[Observation, ...]:
+        """What is known of one address, each fact as it was first seen."""
+        server = self._servers.get(address)
+        return tuple(server.observations.values()) if server else ()
+
     def forget(self, facts: Iterable[Fact]) -> None:
         """Let facts go, and with its last one the server."""
         for address, those in groupby(facts, lambda fact: fact.server.address):

@@ -164,17 +164,18 @@ class Keeping:
 
 def stored(section: Agent) -> Store | None:
     """The store that the ``[agent]`` section names; None where nothing is to be kept."""
-    directory = _directory(section)
-    return Store(Path(directory), section.max_observations, section.max_servers) if directory else None
+    directory = directory_of(section)
+    return Store(directory, section.max_observations, section.max_servers) if directory else None
 
 
 def prove(section: Agent, instead_of: Agent) -> None:
     """Open and close the store of a new section where it is another than that in use. Raises ConfigError."""
-    if _directory(section) != _directory(instead_of) and (store := stored(section)) is not None:
+    if directory_of(section) != directory_of(instead_of) and (store := stored(section)) is not None:
         store.open()
         store.close()
 
 
-def _directory(section: Agent) -> str:
-    """The path that is named, or the service manager's first $STATE_DIRECTORY (systemd.exec(5)); "" for none."""
-    return section.state or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+def directory_of(section: Agent) -> Path | None:
+    """The path that is named, or the service manager's first $STATE_DIRECTORY (systemd.exec(5)); None for none."""
+    named = section.state or os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(named) if named else None

@@ -42,7 +42,7 @@ class Who(NamedTuple):
 
 
 class Office:
-    """``now``: seconds since the epoch; ``monotonic``: CLOCK_MONOTONIC. ``sighting``: what looking knows of a server."""
+    """``now``: seconds since the epoch; ``monotonic``: CLOCK_MONOTONIC. ``sighting``: what is known of a server."""
 
     def __init__(
         self,

@@ -54,10 +54,14 @@ _SETTINGS = (
 )
 
 
+class HeldError(ConfigError):
+    """Another process has the store open."""
+
+
 def lock(directory: Path) -> int:
     """Make the state directory (0700) ours alone for as long as the descriptor that is given stays open.
 
-    Raises ConfigError where the directory cannot be had, is open to others, or another agent has it.
+    Raises ConfigError where the directory cannot be had or is open to others, and HeldError where another agent has it.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +75,7 @@ def lock(directory: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
-        raise ConfigError(
+        raise HeldError(
             f"agent.state: {directory}: another agent has this store open; stop it or name another directory"
         ) from None
     return descriptor

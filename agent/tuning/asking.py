@@ -70,9 +70,14 @@ def found(options: Namespace) -> Daemon:
         control = load(options.config).agent.control
         if control:
             return Daemon(control)
+    return Daemon(path_found())
+
+
+def path_found() -> str:
+    """The control socket of the newest of our daemons that runs. Raises UnavailableError."""
     for path in _candidates():
         if _answers(path):
-            return Daemon(path)
+            return path
     places = ", ".join(map(str, _places()))
     raise UnavailableError(
         f"no daemon of ours is running (looked in {places}); start it, or name its socket by --control"

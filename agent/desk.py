@@ -1,0 +1,60 @@
+"""The desk: the table of every order that may be given, by whoever reaches the control socket or holds the store.
+
+A verb's name -> ``module:function``, imported only when it is used. The function takes the office, the order's words
+and who gives it, does all of it at once, and gives what it comes to as objects for JSON.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from agent import ipc
+from agent.audit.log import AuditError
+from agent.errors import ConfigError, InputError
+from agent.ipc import Type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.office import Office, Who
+
+VERBS: dict[str, str] = {}
+
+_UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
+
+
+def answered(office: Office | None, verb: str, words: dict[str, Any], who: Who) -> list[dict[str, Any]]:
+    """What the order comes to. Raises ConfigError (InputError for its words): then nothing of it is done."""
+    if verb not in VERBS:
+        raise InputError(f"no order {verb!r} is known here; is the daemon of another version?")
+    if office is None:
+        raise ConfigError(
+            "agent.state: nothing is kept, so there is no register; name a directory there, or set $STATE_DIRECTORY"
+        )
+    module, _, function = VERBS[verb].partition(":")
+    try:
+        return list(getattr(import_module(module), function)(office, words, who))
+    except AuditError as error:
+        raise ConfigError(
+            f"the log cannot be written, so nothing was done: {error}; make room or mend the disk"
+        ) from None
+
+
+def frames(office: Office | None, verb: str, words: dict[str, Any], who: Who) -> Iterator[bytes]:
+    """The answer to an order as messages: one REPLY for each object, or for the error, and END."""
+    try:
+        items = answered(office, verb, words, who)
+    except ConfigError as error:
+        items = []
+        yield ipc.frame(Type.REPLY, {"error": str(error), "exit": error.exit_code})
+    for item in items:
+        yield _reply(item)
+    yield ipc.frame(Type.END, {"count": len(items)})
+
+
+def _reply(item: dict[str, Any]) -> bytes:
+    try:
+        return ipc.frame(Type.REPLY, {"item": item})
+    except ValueError as error:
+        return ipc.frame(Type.REPLY, {"error": f"an answer is too long: {error}", "exit": _UNAVAILABLE})

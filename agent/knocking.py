@@ -1,0 +1,240 @@
+"""Knocking, as the agent sees to it: whom to ask for, when, and what becomes of each grant. The prober does it.
+
+Nothing here decides: every request goes through the gate, and a grant that would not be given any more, for whatever
+reason, is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.audit.entry import Item
+from agent.audit.log import AuditError
+from agent.consent.decide import decide
+from agent.consent.history import History
+from agent.ipc import Type
+from agent.leave import PROBES, REASONS, Budget, Grant, Refusal, Request
+from agent.messages import OutcomeOf
+from agent.model import Endpoint, Observation
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterable
+
+    from agent.consent.gate import Held
+    from agent.leave import Sighting
+    from agent.office import Office
+
+SLICE = 100  # servers that are considered at a time
+PAUSE = 60.0  # seconds from having considered all of them to beginning anew
+_TICK = 0.5  # seconds between two looks at what is to be done
+_LATE = 10.0  # seconds after its deadline at which a grant of which nothing is heard is given up
+_HOUR = 3600.0
+
+
+class Candidate(NamedTuple):
+    """A server that it may be worth knocking at."""
+
+    address: str
+    port: int
+    sighting: Sighting | None
+
+
+class Knocking:
+    """``candidates`` gives the addresses worth asking for; ``sighted`` what is known of one; ``chance`` from 0 to 1."""
+
+    def __init__(
+        self,
+        office: Office,
+        *,
+        candidates: Callable[[], list[str]],
+        sighted: Callable[[str], Candidate | None],
+        monotonic: Callable[[], float],
+        chance: Callable[[], float],
+        log: logging.Logger,
+    ) -> None:
+        self._office = office
+        self._candidates = candidates
+        self._sighted = sighted
+        self._monotonic = monotonic
+        self._chance = chance
+        self._log = log
+        self._send: Callable[[Type, dict[str, Any]], None] | None = None
+        self._queue: list[str] = []
+        self._round_due = 0.0
+        self._tick_due = 0.0
+        self._start_due = 0.0
+        self._killed: bool | None = False
+        self._cancels = 0
+        self._reasons: dict[str, str] = {}
+        self._denied: Counter[str] = Counter()
+        self._denied_due = 0.0
+        self._unrecorded: list[OutcomeOf] = []
+        self.decisions: Counter[tuple[str, str]] = Counter({("refused", reason): 0 for reason in REASONS})
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+
+    def met(self, send: Callable[[Type, dict[str, Any]], None]) -> None:
+        """There is a prober from now on, and this reaches it."""
+        self._send = send
+
+    def lost(self) -> None:
+        """The prober has gone: nobody knows what became of what it was doing."""
+        self._send = None
+        for held in list(self._office.gate.held.values()):
+            self._unknown(held, "the prober went away")
+
+    def until_due(self) -> float:
+        """Seconds until ``tend`` has something to do."""
+        return max(0.0, self._tick_due - self._monotonic())
+
+    def tend(self) -> None:
+        """Do what is due."""
+        now = self._monotonic()
+        if now < self._tick_due:
+            return
+        self._tick_due = now + _TICK
+        self._late(now)
+        self._retry()
+        self._watch_switch()
+        self._consider(now)
+        self._note_denied(now)
+
+    def recheck(self) -> int | None:
+        """Cancel what would not be granted any more; the number of the cancellation, None where there is none."""
+        conditions = self._office.conditions()
+        nothing = History()  # its own use of the rates is not held against it
+        gone = [
+            held.grant.id
+            for held in self._office.gate.held.values()
+            if isinstance(decide(self._office.register, nothing, held.request, conditions), Refusal)
+        ]
+        return self.cancel(gone) if gone else None
+
+    def cancel(self, ids: Iterable[str] | None) -> int | None:
+        """End these probes, or all (None). The number that the prober answers with; None where there is no prober."""
+        if self._send is None:
+            return None
+        self._cancels += 1
+        self._send(Type.CANCEL, {"number": self._cancels, "ids": None if ids is None else list(ids)})
+        return self._cancels
+
+    def ask(self, request: Request) -> Grant | Refusal:
+        """Knock, if there is leave. The refusal of an order is counted like any other."""
+        if self._send is None:
+            return Refusal("not_armed", "there is no prober: probe.armed is false, or it is just being started")
+        budget = Budget(seconds=float(self._office.config.probe.seconds))
+        answer = self._office.gate.admit(request, self._office.conditions(), budget)
+        if isinstance(answer, Refusal):
+            self.decisions["refused", answer.reason] += 1
+            self._denied[answer.reason] += 1
+            return answer
+        self.decisions["granted", ""] += 1
+        self._send(Type.GRANT, {"grant": answer._asdict() | {"budget": answer.budget._asdict()}})
+        return answer
+
+    def ended(self, told: OutcomeOf) -> list[Observation]:
+        """The prober says what became of a grant. What was learnt, once that is on record; nothing for an unknown id."""
+        try:
+            finished = self._office.gate.finish(told)
+        except AuditError:
+            self._unrecorded.append(told)
+            return []
+        if finished is None:
+            return []
+        held, outcome = finished
+        self.outcomes[held.grant.probe, outcome] += 1
+        self._log.info("probe ended", extra={"id": held.grant.id, "outcome": outcome, "entry": held.grant.number})
+        return _learnt(held, told, self._office.now()) if outcome == told.outcome else []
+
+    def body(self) -> dict[str, Any]:
+        """Its part of a snapshot."""
+        return {
+            "running": len(self._office.gate.held),
+            "decisions": [
+                {"decision": decision, "reason": reason, "count": count}
+                for (decision, reason), count in sorted(self.decisions.items())
+            ],
+            "refused_now": dict(Counter(self._reasons.values())),
+            "outcomes": [
+                {"probe": probe, "outcome": outcome, "count": count}
+                for (probe, outcome), count in sorted(self.outcomes.items())
+            ],
+            "prober": self._send is not None,
+        }
+
+    def _consider(self, now: float) -> None:
+        """Ask for some of the servers that are worth it."""
+        if self._send is None:
+            return
+        if not self._queue and now >= self._round_due:
+            self._queue = self._candidates()
+            self._reasons = {address: r for address, r in self._reasons.items() if address in set(self._queue)}
+            self._round_due = now + PAUSE
+        for _ in range(min(SLICE, len(self._queue))):
+            if now < self._start_due:
+                return
+            self._ask_for(self._queue.pop(), now)
+
+    def _ask_for(self, address: str, now: float) -> None:
+        found = self._sighted(address)
+        if found is None:
+            return
+        request = Request(found.address, found.port, PROBES[0], "schedule", found.sighting)
+        conditions = self._office.conditions()
+        answer = self._office.gate.decide(request, conditions)
+        if isinstance(answer, Refusal):
+            # A refusal is counted when it is news: who is asked for each minute would drown the others.
+            if self._reasons.get(address) != answer.reason:
+                self.decisions["refused", answer.reason] += 1
+                self._denied[answer.reason] += 1
+            self._reasons[address] = answer.reason
+            return
+        self._reasons.pop(address, None)
+        self.ask(request)
+        # Between two of them as long as the pace asks for, half of it and as much again at random.
+        self._start_due = now + 60.0 / conditions.limits.per_minute * (0.5 + self._chance())
+
+    def _watch_switch(self) -> None:
+        killed = self._office.killed()
+        if killed is not False and self._killed is False:
+            self.cancel(None)
+        if killed != self._killed:
+            self._log.warning("kill switch", extra={"on": killed is not False})
+        self._killed = killed
+
+    def _late(self, now: float) -> None:
+        for held in list(self._office.gate.held.values()):
+            if now > held.grant.deadline + _LATE:
+                self.cancel([held.grant.id])
+                self._unknown(held, "nothing was heard of it")
+
+    def _unknown(self, held: Held, why: str) -> None:
+        told = OutcomeOf(
+            id=held.grant.id, outcome="unknown", detail=why, knocks=[], statuses=[], bytes=0, milliseconds=0,
+            certificate="", told=[],
+        )  # fmt: skip
+        self.ended(told)
+
+    def _retry(self) -> None:
+        waiting, self._unrecorded = self._unrecorded, []
+        for told in waiting:
+            self.ended(told)
+
+    def _note_denied(self, now: float) -> None:
+        """The refusals of an hour, by reason alone, as one entry."""
+        if now < self._denied_due:
+            return
+        self._denied_due = now + _HOUR
+        denied, self._denied = self._denied, Counter()
+        items = [Item("probe.denied", {"reason": reason, "count": count}) for reason, count in sorted(denied.items())]
+        try:
+            if items:
+                self._office.record(items)
+        except AuditError:
+            self._denied.update(denied)
+
+
+def _learnt(held: Held, told: OutcomeOf, now: float) -> list[Observation]:
+    server = Endpoint(held.grant.address, held.grant.port)
+    return [Observation(server, fact.kind, fact.value, now, "active", held.grant.probe) for fact in told.told]
