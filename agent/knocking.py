@@ -42,7 +42,9 @@ class Candidate(NamedTuple):
 
 
 class Knocking:
-    """``candidates`` gives the addresses worth asking for; ``sighted`` what is known of one; ``chance`` from 0 to 1."""
+    """``candidates`` gives the addresses worth asking for, ``sighted`` what is known of one; ``observe`` takes what is
+    learnt; ``chance`` gives a number from 0 to 1.
+    """
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Knocking:
         sighted: Callable[[str], Candidate | None],
         monotonic: Callable[[], float],
         chance: Callable[[], float],
+        observe: Callable[[Observation], None],
         log: logging.Logger,
     ) -> None:
         self._office = office
@@ -59,6 +62,7 @@ class Knocking:
         self._sighted = sighted
         self._monotonic = monotonic
         self._chance = chance
+        self._observe = observe
         self._log = log
         self._send: Callable[[Type, dict[str, Any]], None] | None = None
         self._queue: list[str] = []
@@ -70,7 +74,7 @@ class Knocking:
         self._reasons: dict[str, str] = {}
         self._denied: Counter[str] = Counter()
         self._denied_due = 0.0
-        self._unrecorded: list[OutcomeOf] = []
+        self._unrecorded: dict[str, OutcomeOf] = {}
         self.decisions: Counter[tuple[str, str]] = Counter({("refused", reason): 0 for reason in REASONS})
         self.outcomes: Counter[tuple[str, str]] = Counter()
 
@@ -133,19 +137,21 @@ class Knocking:
         self._send(Type.GRANT, {"grant": answer._asdict() | {"budget": answer.budget._asdict()}})
         return answer
 
-    def ended(self, told: OutcomeOf) -> list[Observation]:
-        """The prober says what became of a grant. What was learnt, once that is on record; nothing for an unknown id."""
+    def ended(self, told: OutcomeOf) -> None:
+        """The prober says what became of a grant: first that goes on record, and then it is believed."""
         try:
             finished = self._office.gate.finish(told)
         except AuditError:
-            self._unrecorded.append(told)
-            return []
+            self._unrecorded[told.id] = told
+            return
         if finished is None:
-            return []
+            return
         held, outcome = finished
         self.outcomes[held.grant.probe, outcome] += 1
         self._log.info("probe ended", extra={"id": held.grant.id, "outcome": outcome, "entry": held.grant.number})
-        return _learnt(held, told, self._office.now()) if outcome == told.outcome else []
+        if outcome == told.outcome:
+            for observation in _learnt(held, told, self._office.now()):
+                self._observe(observation)
 
     def body(self) -> dict[str, Any]:
         """Its part of a snapshot."""
@@ -205,7 +211,7 @@ class Knocking:
 
     def _late(self, now: float) -> None:
         for held in list(self._office.gate.held.values()):
-            if now > held.grant.deadline + _LATE:
+            if now > held.grant.deadline + _LATE and held.grant.id not in self._unrecorded:
                 self.cancel([held.grant.id])
                 self._unknown(held, "nothing was heard of it")
 
@@ -217,8 +223,8 @@ class Knocking:
         self.ended(told)
 
     def _retry(self) -> None:
-        waiting, self._unrecorded = self._unrecorded, []
-        for told in waiting:
+        waiting, self._unrecorded = self._unrecorded, {}
+        for told in waiting.values():
             self.ended(told)
 
     def _note_denied(self, now: float) -> None:

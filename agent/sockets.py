@@ -11,8 +11,8 @@ from agent.errors import ConfigError
 from agent.sections import address
 
 
-def listen(text: str, replaced: socket.socket | None = None) -> socket.socket:
-    """A listening TCP socket at ``address:port``. Raises ConfigError that says why not.
+def listen(text: str, key: str, replaced: socket.socket | None = None) -> socket.socket:
+    """A listening TCP socket at ``address:port``. Raises ConfigError that names ``key``.
 
     ``replaced``: ours that it is to take the place of, and whose port it may share meanwhile.
     """
@@ -26,9 +26,7 @@ def listen(text: str, replaced: socket.socket | None = None) -> socket.socket:
     except OSError as error:
         _share(made, replaced, shared=False)
         made.close()
-        raise ConfigError(
-            f"exporter.listen: {text}: {error.strerror}; name an address of this host and a free port"
-        ) from None
+        raise ConfigError(f"{key}: {text}: {error.strerror}; name an address of this host and a free port") from None
     _share(made, replaced, shared=False)
     return made
 

@@ -16,6 +16,7 @@ import select
 import socket
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,10 +54,19 @@ _ANSWERS = frozenset({Type.STATUS, Type.ASSESSMENT, Type.END})
 ROLES = (
     Role("agent", "agent.service", ""),
     Role("exporter", "exporters.service", "exporter"),
+    Role("prober", "probes.service", "prober"),
     Role("capture", "collectors.service", "capture"),
 )
-_AGENT, _EXPORTER, _CAPTURE = ROLES
-_DOORS = ("capture", "exporter", "control")
+_AGENT, _EXPORTER, _PROBER, _CAPTURE = ROLES
+_DOORS = ("capture", "exporter", "prober", "control")
+# The exporter's listeners: name that it is handed by -> key of the configuration.
+_LISTENERS = {"listen": "listen", "answers": "answers", "probing": "probing"}
+
+
+def cast(config: Config) -> list[Role]:
+    """The roles that a configuration asks for, in the order in which they start."""
+    workers = [_CAPTURE] * config.capture.workers
+    return [_AGENT, _EXPORTER, *([_PROBER] if config.probe.armed else []), *workers]
 
 
 class Daemon:
@@ -73,7 +83,7 @@ class Daemon:
         self._reload_asked = False
         self._patience = patience
         self._log = logging.getLogger("supervisor")
-        self._children = [Child(_AGENT), Child(_EXPORTER), *(Child(_CAPTURE) for _ in range(config.capture.workers))]
+        self._children = [Child(role) for role in cast(config)]
         self._listeners: dict[str, socket.socket] = {}
         self._runtime = Runtime()
         self._watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -97,8 +107,12 @@ class Daemon:
     @property
     def metrics_url(self) -> str:
         """Where the metrics are, with the port that was really taken."""
-        host, port = self._listeners["listen"].getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}/metrics"
+        return f"{self.url('listen')}/metrics"
+
+    def url(self, name: str) -> str:
+        """Where a listener of the exporter is: "listen", "answers" or "probing"."""
+        host, port = self._listeners[name].getsockname()[:2]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def control_path(self) -> str:
@@ -107,7 +121,9 @@ class Daemon:
 
     def start(self) -> None:
         """Open the sockets and start every role. Raises ConfigError where an address or path cannot be had."""
-        self._listeners["listen"] = listen(self._config.exporter.listen)
+        for name, key in _LISTENERS.items():
+            if wanted := getattr(self._config.exporter, key):
+                self._listeners[name] = listen(wanted, f"exporter.{key}")
         for name in _DOORS:
             self._listeners[name] = door(self._path(name))
         for child in self._children:
@@ -276,7 +292,7 @@ class Daemon:
         with theirs, self._link(child.role) as link:
             handed = {"agent": link, "lifeline": theirs}
             if child.role is _EXPORTER:
-                handed["listen"] = self._listeners["listen"]
+                handed |= {name: self._listeners[name] for name in _LISTENERS if name in self._listeners}
             child.process = spawn(child.role.module, handed)
         if child.lifeline is not None:
             child.lifeline.close()
@@ -348,29 +364,35 @@ class Daemon:
 
     def _replace_sockets(self, config: Config, changed: Mapping[str, Needs]) -> None:
         """Open what the new configuration names, and only then let go of what the old one did. Raises ConfigError."""
-        opened = {}
-        if "exporter.listen" in changed:
-            opened["listen"] = listen(config.exporter.listen, self._listeners["listen"])
-        if "agent.control" in changed:
-            try:
+        opened: dict[str, socket.socket] = {}
+        try:
+            for name, key in _LISTENERS.items():
+                wanted = getattr(config.exporter, key)
+                if f"exporter.{key}" in changed and wanted:
+                    opened[name] = listen(wanted, f"exporter.{key}", self._listeners.get(name))
+            if "agent.control" in changed:
                 opened["control"] = door(config.agent.control or self._runtime.path("control"))
-            except ConfigError:
-                for listener in opened.values():
-                    listener.close()
-                raise
+        except ConfigError:
+            for listener in opened.values():
+                listener.close()
+            raise
+        if "control" in opened:
             Path(self.control_path).unlink(missing_ok=True)
-        for name, listener in opened.items():
-            self._listeners[name].close()
-            self._listeners[name] = listener
+        for name in [*opened, *(n for n, k in _LISTENERS.items() if not getattr(config.exporter, k))]:
+            if name in self._listeners:
+                self._listeners.pop(name).close()
+        self._listeners |= opened
 
     def _restart(self, roles: list[Role]) -> None:
         """End these roles in a moment, that they be started anew."""
         due = time.monotonic() + _COURTESY
-        workers = [child for child in self._children if child.role is _CAPTURE]
-        for child in workers[self._config.capture.workers :]:
-            self._children.remove(child)
-            end(child)
-        self._children += [Child(_CAPTURE) for _ in range(self._config.capture.workers - len(workers))]
+        wanted = Counter(cast(self._config))
+        for child in list(self._children):
+            wanted[child.role] -= 1
+            if wanted[child.role] < 0:
+                self._children.remove(child)
+                end(child)
+        self._children += [Child(role) for role, lacking in wanted.items() for _ in range(lacking)]
         for child in self._children:
             if child.role in roles:
                 child.retiring = due

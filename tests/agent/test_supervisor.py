@@ -232,12 +232,12 @@ def test_what_the_operator_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"k\.toml: capture\.files and capture\.interfaces: empty"):
         configured(str(empty), [])
     assert configured(str(empty), ["a.pcap"]).capture.files == (str(Path("a.pcap").absolute()),)
-    with listen("127.0.0.1:0") as taken:
+    with listen("127.0.0.1:0", "exporter.listen") as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"exporter\.listen: 127\.0\.0\.1:{port}: Address already in use"):
-            listen(f"127.0.0.1:{port}")
+            listen(f"127.0.0.1:{port}", "exporter.listen")
     with pytest.raises(ConfigError, match=r"exporter\.listen: 203\.0\.113\.1:1: .*; name an address of this host"):
-        listen("203.0.113.1:1")
+        listen("203.0.113.1:1", "exporter.listen")
 
 
 def test_a_control_path_that_cannot_be_had(tmp_path: Path) -> None:
