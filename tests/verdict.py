@@ -24,7 +24,9 @@ def verdict(frame: bytes, link: int, wire: int, wanted: Wanted, following: tuple
     _, _, _, ack, offset, flags, _ = tcp_header(frame, at)
     header = offset >> 2 & 0x3C
     if flags & SYN:
-        answers = flags & ACK and source in rules.answering
+        if not flags & ACK:
+            return at + max(header, 20) if addresses[:half] in wanted.sources else 0
+        answers = source in rules.answering
         return at + max(header, 20) if answers and _has(wanted, addresses[:half], source, HEADERS) else 0
     if ack in following:
         return verdicts.SNAP_DATA

@@ -85,7 +85,7 @@ class Rules:
 
     def begins(self, payload: bytes, size: int, source: int) -> int:
         """The side that a payload begins like one of, whatever the ports of its servers."""
-        if len(payload) < min(size, 4) or not payload:
+        if not payload or len(payload) < 4 <= size:
             return 0
         first = payload[0]
         if size >= 4:

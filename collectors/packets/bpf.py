@@ -46,8 +46,9 @@ def generate(link: int, wanted: Wanted, *, following: tuple[int, ...] = ()) -> P
     if asked and tiers.quiet:
         asked |= QUIET
     shape = Shape(
-        link, dissectors, wanted.ports, wanted.encapsulations, wanted.sample, wanted.glimpse, following, asked
-    )
+        link, dissectors, wanted.ports, wanted.encapsulations, wanted.sample, wanted.glimpse, following, asked,
+        wanted.sources,
+    )  # fmt: skip
     head = _head(shape)
     if not asked:
         return Program(list(head))
@@ -67,7 +68,7 @@ def _head(shape: Shape) -> tuple[Instruction, ...]:
     """The program up to its tree, which comes behind the last instruction."""
     rules = admit.Rules(shape.dissectors, shape.ports)
     a = Assembler()
-    if not shape.dissectors and not shape.glimpse:
+    if not shape.dissectors and not shape.glimpse and not shape.sources:
         drop(a)
         return tuple(a.assemble())
     inside = entries(shape.encapsulations)

@@ -25,7 +25,10 @@ SNAP_DATA, SNAP_DNS = 16_640, 1_600
 
 
 class Shape(NamedTuple):
-    """All that a program depends on but its tree. ``asked`` are the bits for which the tree is asked."""
+    """All that a program depends on but its tree. ``asked`` are the bits for which the tree is asked.
+
+    ``sources`` are packed addresses whose SYNs are shown, up to their payload.
+    """
 
     link: int
     dissectors: frozenset[str]
@@ -35,6 +38,7 @@ class Shape(NamedTuple):
     glimpse: int
     following: tuple[int, ...]
     asked: int
+    sources: tuple[bytes, ...] = ()
 
 
 def sample(a: Assembler, one_in: int, otherwise: str) -> None:
@@ -53,10 +57,14 @@ def version(a: Assembler) -> None:
 def verdicts(a: Assembler, rules: admit.Rules, shape: Shape) -> None:
     """Who the server is, and how much is wanted of the frame if its tier has the bit that is needed."""
     a.label("syn")
+    if shape.sources:
+        a.branch(op.JSET, _ACK, no="knock")
     if rules.answering:
         _syn_ack(a, rules, shape)
     a.label("refused")
     drop(a)
+    if shape.sources:
+        _knock(a, shape.sources)
     if shape.following:
         a.label("followed")
         a.op(op.LDB, 19)  # ends the program where the header was not captured whole
@@ -105,14 +113,49 @@ def _syn_ack(a: Assembler, rules: admit.Rules, shape: Shape) -> None:
     drop(a)
     a.label("syn ack")
     sample(a, shape.sample, "refused")
+    _headers(a, "syn ack length")
+    length_of(a, None, HEADERS, shape)
+
+
+def _headers(a: Assembler, name: str) -> None:
+    """X is on a TCP header: A becomes where its payload begins."""
     a.op(op.LDB, 12)
     a.op(op.RSH, 2)
     a.op(op.AND, 0x3C)
-    a.branch(op.JGE, 20, yes="syn ack length")
+    a.branch(op.JGE, 20, yes=name)
     a.op(op.LD_IMM, 20)
-    a.label("syn ack length")
+    a.label(name)
     a.op(op.ADD_X)
-    length_of(a, None, HEADERS, shape)
+
+
+def _knock(a: Assembler, sources: tuple[bytes, ...]) -> None:
+    """A SYN that answers nothing: of one from these addresses everything up to its payload, whoever it is for."""
+    a.label("knock")
+    a.op(op.LDX_MEM, IP)
+    version(a)
+    a.branch(op.JEQ, 6, yes="knock 6")
+    for size in (4, 16):
+        if size == 16:
+            a.label("knock 6")
+        for number, source in enumerate(sources):
+            if len(source) == size:
+                _compare(a, 2 + _AT["source"][size == 16], source, f"knock {number}")
+        drop(a)
+    a.label("knocked")
+    a.op(op.LDX_MEM, L4)
+    a.op(op.LDB, 19)  # ends the program where the header was not captured whole
+    _headers(a, "knock length")
+    a.op(op.RET_A)
+
+
+def _compare(a: Assembler, at: int, address: bytes, name: str) -> None:
+    """On at "knocked" where the address at X and ``at`` is this one."""
+    for word in range(0, len(address), 4):
+        a.op(op.LDW, at + word)
+        last = word + 4 == len(address)
+        value = int.from_bytes(address[word : word + 4], "big")
+        a.branch(op.JEQ, value, yes="knocked" if last else None, no=f"no {name}")
+    a.label(f"no {name}")
 
 
 def length_of(a: Assembler, length: int | None, needs: int, shape: Shape, *, destination: bool = False) -> None:

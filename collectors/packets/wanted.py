@@ -171,6 +171,21 @@ def _range_of_network(cidr: str) -> tuple[int, int, int]:
     return network.max_prefixlen // 8, first, first + network.num_addresses
 
 
+class Withdrawn:
+    """What was taken back since the tiers were made: of some prefixes the first bytes, of others the headers too."""
+
+    def __init__(self, handshakes: Iterable[str] = (), headers: Iterable[str] = ()) -> None:
+        """Raises InputError for no prefix."""
+        self._taken = Tiers(handshakes=headers, headers=handshakes)
+
+    def left(self, address: bytes, tier: int) -> int:
+        """What a packed address has left of its tier."""
+        taken = self._taken.of(address)
+        if taken & HANDSHAKES:
+            return 0
+        return tier & HEADERS if taken else tier
+
+
 EVERYBODY = ("0.0.0.0/0", "::/0")
 EVERYWHERE = Tiers(EVERYBODY)
 
@@ -180,7 +195,8 @@ class Wanted(NamedTuple):
 
     ``ports``: only servers on these, any where it is empty. ``sample``: one SYN-ACK in so many is admitted.
     ``glimpse``: of the frames that nobody can read (unknown ethertypes, fragments) one in so many is shown, without an
-    address and without payload, so that they can be counted; 0 shows none.
+    address and without payload, so that they can be counted; 0 shows none. ``sources``: packed addresses that we knock
+    from, whose SYNs are shown up to their payload, whoever they are for.
     """
 
     tiers: Tiers = EVERYWHERE
@@ -189,6 +205,7 @@ class Wanted(NamedTuple):
     ports: tuple[int, ...] = ()
     sample: int = 1
     glimpse: int = 0
+    sources: tuple[bytes, ...] = ()
 
 
 def inside(prefixes: Iterable[str]) -> Wanted:

@@ -28,7 +28,7 @@ def test_what_it_says() -> None:
     assert made.wanted.tiers.of(bytes((192, 0, 2, 200))) == HEADERS
     assert made.wanted.tiers.of(bytes((192, 0, 3, 0))) == 0
     assert made.wanted.dissectors == frozenset(DISSECTORS)
-    assert made.wanted[2:] == (frozenset({"gre"}), (25,), 8, GLIMPSE)
+    assert made.wanted[2:] == (frozenset({"gre"}), (25,), 8, GLIMPSE, ())
     assert (made.shape.mib, made.shape.fanout) == (32, 500)
 
 

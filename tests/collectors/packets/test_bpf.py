@@ -76,14 +76,51 @@ def test_filter_and_decoder_agree_on_every_link_type(link: int) -> None:
 def test_libpcap_runs_it_alike() -> None:
     cypcap = pytest.importorskip("cypcap", reason="no libpcap binding for this machine")
     r = random.Random("libpcap")
-    program = bpf.generate(1, Wanted(), following=(77, 78)).instructions
+    wanted = Wanted(sources=OURS)
+    program = bpf.generate(1, wanted, following=(77, 78)).instructions
     theirs = cypcap.BpfProgram(program)
     for _ in range(4000):
         frame = frame_of(r)
         header = cypcap.Pkthdr(0, len(frame), len(frame))
-        expected = verdict(frame, 1, len(frame), Wanted(), (77, 78))
+        expected = verdict(frame, 1, len(frame), wanted, (77, 78))
         assert theirs.offline_filter(header, frame) == bool(expected), frame.hex()
         assert machine.run(program, frame, len(frame)) == expected, frame.hex()
+
+
+OURS = (bytes((192, 0, 2, 10)), bytes.fromhex("20010db8") + bytes(10) + b"\x80\x10")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(sources=OURS), Wanted(sources=OURS[:1], dissectors=frozenset()), Wanted(Tiers(), sources=OURS[1:]),
+        inside(PREFIXES[2])._replace(sources=OURS, ports=(25,)),
+    ],
+    ids=["everything else too", "nothing else", "nobody else", "some others"],
+)  # fmt: skip
+@pytest.mark.parametrize("link", LINKS)
+def test_of_our_own_knocks_the_headers_are_wanted_whoever_they_are_for(link: int, wanted: Wanted) -> None:
+    r = random.Random(f"knocks {link}")
+    program = bpf.generate(link, wanted).instructions
+    knocks = 0
+    for _ in range(900):
+        packet = frames.random_packet(r)
+        frame = frames.damaged(r, frames.wrap((), packet) if link == 1 else headed(link, packet, r))
+        length = machine.run(program, frame, len(frame))
+        assert length == verdict(frame, link, len(frame), wanted), frame.hex()
+        knocks += length > verdict(frame, link, len(frame), wanted._replace(sources=()))
+    assert knocks > 5
+
+
+@pytest.mark.parametrize("flags", [0x02, 0x12, 0x10, 0xC2, 0x06])
+@pytest.mark.parametrize("options", [b"", b"\x02\x04\x05\xb4", b"\x01" * 40])
+def test_of_a_knock_not_one_byte_of_payload_is_shown(flags: int, options: bytes) -> None:
+    """Nor is anything of what comes behind it: an answer or an acknowledgement is none."""
+    program = bpf.generate(1, Wanted(Tiers(), sources=OURS)).instructions
+    header = frames.tcp(40000, 443, b"", flags=flags, options=options)
+    frame = frames.wrap(("vlan", "pppoe"), frames.ipv4(6, header + b"data in a SYN"))
+    shown = frame[: machine.run(program, frame, len(frame))]
+    assert shown.endswith(header) if flags & 0x12 == 0x02 else shown == b""
 
 
 @pytest.mark.parametrize("https_only", [False, True])

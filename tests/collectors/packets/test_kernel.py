@@ -85,6 +85,9 @@ def some_prefixes(r: random.Random, most: int = 4) -> list[str]:
     ]
 
 
+OURS = (bytes((192, 0, 2, 10)), bytes.fromhex("20010db8") + bytes(10) + b"\x80\x10")
+
+
 def some_wanted(r: random.Random) -> Wanted:
     tiers = Tiers(some_prefixes(r), some_prefixes(r), r.choice(((), EVERYBODY, some_prefixes(r))))
     if r.random() < 0.3:
@@ -97,6 +100,7 @@ def some_wanted(r: random.Random) -> Wanted:
         frozenset(r.sample(ENCAPSULATIONS, r.randrange(len(ENCAPSULATIONS) + 1))),
         r.choice(((), (), (25, 443), (8443, 80, 993))),
         glimpse=r.choice((0, 1 << 31)),  # next to never, but the program is another
+        sources=r.choice(((), OURS[:1], OURS)),
     )
 
 
@@ -161,6 +165,20 @@ def test_in_tier_headers_not_one_byte_of_payload_is_delivered() -> None:
                 answers += 1
                 assert payload_bytes(seen, frame) == 0, frame.hex()
     assert answers > 200
+
+
+def test_of_our_own_knocks_not_one_byte_of_payload_is_delivered() -> None:
+    r = random.Random("knocks")
+    knocks = 0
+    with Kernel(bpf.generate(ETHERNET, Wanted(Tiers(), encapsulations=EVERY, sources=OURS)).instructions) as kernel:
+        for frame in any_frames(r, 12_000):
+            seen = kernel.look(frame)
+            if seen:
+                knocks += 1
+                assert payload_bytes(seen, frame) == 0, frame.hex()
+                packet = decode(frame, ETHERNET, len(frame), EVERY)
+                assert packet[1][: len(packet[1]) // 2] in OURS
+    assert knocks > 50
 
 
 def test_of_mixed_tiers_payload_is_delivered_of_tier_handshakes_alone() -> None:
