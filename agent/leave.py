@@ -26,6 +26,51 @@ REASONS = (
 )  # fmt: skip
 Reason = str
 
+# Each in one sentence, for people; docs/operating.md, "Why nobody knocked", has the same and who can change it.
+MEANINGS: dict[Reason, str] = {
+    "not_an_address": "what was asked for is not an IP address in its canonical form, and names are never looked up",
+    "kill_switch": "the kill switch is on, or nobody knows whether it is",
+    "not_armed": "probing is off, or a piece that it needs is missing",
+    "special_address": "the address is set apart by a standard and is nobody's server",
+    "deny_list": "the address is in the operator's deny file, or the file could not be read",
+    "objection": "an objection that stands covers the address",
+    "clock_not_synced": "the clock of this machine is not known to be synchronised",
+    "audit_not_writable": "the audit log is not known to be writable",
+    "checkpoint_stale": "no checkpoint of the audit log reached anybody outside lately",
+    "unmapped": "no source says whose address it is",
+    "mapping_conflict": "the sources do not agree on whose address it is",
+    "shared": "the address is shared, or is said to be of more than one customer",
+    "dynamic": "the address is not known to be one customer's for good",
+    "mapping_stale": "a source that says whose address it is was not fully synchronised lately",
+    "quarantine": "the address went from one customer to another not long ago",
+    "not_routed": "the address is not known to be routed at this edge",
+    "contract_ended": "the customer's contract has ended",
+    "suspended": "the operator has stopped everything for this customer",
+    "no_contact": "the customer has no verified contact on at least two channels",
+    "not_announced": "no announcement is known to have reached the customer",
+    "announcement_period": "the announcement is not old enough yet",
+    "no_record": "the customer has no consent record",
+    "record_not_in_force": "no consent record of the customer is in force now",
+    "basis_not_enough": "the basis of the record does not open this probe to this kind of customer",
+    "document_unknown": "a text that the customer must have been shown is missing, or was not published",
+    "scope_address": "no record in force covers the address",
+    "scope_excluded": "the customer has excluded the address",
+    "scope_port": "no record that covers the address covers this port",
+    "scope_tier": "the record does not allow probes",
+    "scope_probe": "the record does not allow this probe",
+    "outside_hours": "it is outside the customer's hours",
+    "not_seen": "looking has not found a server there that its answer could be told by",
+    "not_needed": "the build is known already, or nobody knows whether it is",
+    "rate": "the host was knocked at not long ago",
+    "cool_down_host": "the last probe went badly for this host, and it is let be for a day",
+    "breaker_host": "two probes in a row went badly for this host: 30 days, and then only by a person's order",
+    "breaker_customer": "too many probes of this customer's hosts went badly in a day",
+    "breaker_whole": "too many probes went badly in a day",
+    "in_flight": "another probe of this host, or of one beside it, is under way",
+    "pace": "as many probes as may begin in a minute have begun",
+    "not_recorded": "the intent could not be put on record, so nothing was sent",
+}
+
 # What became of a probe: the closed list. ``docs/operating.md`` has one line of meaning for each.
 OUTCOMES = (
     "confirmed", "contradicted", "inconclusive", "connection_refused", "unreachable", "timeout", "tls_failed",

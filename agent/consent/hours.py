@@ -1,0 +1,102 @@
+"""When a customer may be knocked at: his hours, by the clock on his wall.
+
+Summer time needs no rule of its own then: hours that the clock jumps over do not come that day, and an hour that it
+shows twice counts both times.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from agent.consent.state import Hours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from agent.consent.state import Scope
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAY = 1440  # minutes
+
+
+@lru_cache(256)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError):
+        return None
+
+
+def is_open(scope: Scope, time: float) -> bool:
+    """Whether this is one of the hours. In a zone that is not known, no hour is."""
+    zone = _zone(scope.zone)
+    if zone is None:
+        return False
+    try:
+        local = datetime.fromtimestamp(time, zone)
+    except (OverflowError, ValueError, OSError):
+        return False
+    return _within(scope.hours, local.weekday(), local.hour * 60 + local.minute)
+
+
+def _within(hours: Iterable[Hours], day: int, minute: int) -> bool:
+    for days, start, end in hours:
+        if start < end:
+            if start <= minute < end and day in days:
+                return True
+        elif (minute >= start and day in days) or (minute < end and (day - 1) % 7 in days):
+            return True
+    return False
+
+
+def next_open(scope: Scope, time: float) -> float | None:
+    """When the hours begin again, at the latest nine days on; ``time`` itself while they last; None for never."""
+    if is_open(scope, time):
+        return time
+    zone = _zone(scope.zone)
+    found = [] if zone is None else [t for t in _starts(scope, time, zone) if t > time and is_open(scope, t)]
+    return min(found, default=None)
+
+
+def _starts(scope: Scope, time: float, zone: ZoneInfo) -> Iterator[float]:
+    midnight = datetime.fromtimestamp(time, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    for ahead in range(9):
+        day = midnight + timedelta(days=ahead)
+        for hours in scope.hours:
+            if day.weekday() in hours.days:
+                for fold in (0, 1):
+                    begins = (day + timedelta(minutes=hours.start)).replace(tzinfo=zone, fold=fold)
+                    # By way of UTC: of a time that the clock jumps over, what it shows then is inside or is not.
+                    yield begins.astimezone(UTC).timestamp()
+
+
+def parsed(text: str) -> Hours:
+    """The hours of ``Mon-Fri 09:00-17:00``, as ``agent.consent.written`` lets them pass."""
+    named, _, clock = text.partition(" ")
+    start, end = (int(part[:2]) * 60 + int(part[3:]) for part in clock.split("-"))
+    return Hours(_days(named), start, end)
+
+
+def _days(named: str) -> frozenset[int]:
+    if named == "daily":
+        return frozenset(range(7))
+    made: set[int] = set()
+    for part in named.split(","):
+        first, _, last = part.partition("-")
+        low, high = DAYS.index(first), DAYS.index(last or first)
+        # Fri-Mon goes on over the end of the week.
+        made.update((low + step) % 7 for step in range((high - low) % 7 + 1))
+    return frozenset(made)
+
+
+def text(hours: Iterable[Hours], zone: str) -> str:
+    """The hours in words, as they are written."""
+    return f"{'; '.join(_text(each) for each in hours) or 'none'} ({zone})"
+
+
+def _text(hours: Hours) -> str:
+    days = "daily" if len(hours.days) == 7 else ",".join(DAYS[day] for day in sorted(hours.days))
+    return f"{days} {hours.start // 60:02}:{hours.start % 60:02}-{hours.end // 60:02}:{hours.end % 60:02}"
