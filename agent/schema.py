@@ -15,7 +15,14 @@ from agent.errors import ConfigError
 
 DATABASE = "knockfirst.sqlite"
 LOCK = "lock"
-_OURS = frozenset((DATABASE, LOCK, f"{DATABASE}-wal", f"{DATABASE}-shm"))
+# The audit log, the customers' keys, and the key that the log is signed with: agent/audit.
+AUDIT = "audit.sqlite"
+KEYS = "keys.sqlite"
+SIGNING_KEY = "signing.key"
+_DATABASES = (DATABASE, AUDIT, KEYS)
+_OURS = frozenset(
+    (LOCK, SIGNING_KEY, f"{SIGNING_KEY}.new", *(f"{name}{end}" for name in _DATABASES for end in ("", "-wal", "-shm")))
+)
 
 Step = tuple[str, ...]
 

@@ -1,0 +1,60 @@
+"""The text of an entry that is hashed: canonical JSON (RFC 8785) of values that need the least of it.
+
+Keys are ASCII and there are no floats, so what ``json`` writes with sorted keys and no spaces is that form already.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_EXACT = 2**53 - 1  # RFC 8785 3.2.2.3: numbers are those of ECMAScript
+_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """UTF-8. Raises ValueError for what has no canonical form here: floats, keys beyond ASCII, half a character."""
+    _check(value)
+    return _encoder.encode(value).encode()
+
+
+def commitment(salt: bytes, private: bytes) -> str:
+    """What a leaf says of its private part: SHA-256, in hex, over 32 random bytes and the canonical JSON."""
+    return sha256(salt + private).hexdigest()
+
+
+def milliseconds(time: float) -> int:
+    """The whole milliseconds of a time in seconds since the epoch."""
+    return int(time * 1000 // 1)
+
+
+def written(ms: int) -> str:
+    """RFC 3339 in UTC, with milliseconds, from such since the epoch."""
+    return (_EPOCH + ms * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read(text: str) -> float:
+    """Seconds since the epoch: what ``written`` was given, divided by 1000. Raises ValueError."""
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND / 1000
+
+
+def _check(value: Any) -> None:
+    if value is None or isinstance(value, str | bool):
+        return
+    if isinstance(value, int):
+        if not -_EXACT <= value <= _EXACT:
+            raise ValueError(f"{value} is beyond what JSON can carry exactly")
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            if not (isinstance(key, str) and key.isascii()):
+                raise ValueError(f"a key that is not ASCII text: {key!r}")
+            _check(below)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            _check(below)
+    else:
+        raise ValueError(f"{type(value).__name__} has no place in the log")

@@ -1,0 +1,339 @@
+"""The log: entries that are only ever added, each durable when ``append`` returns, hashed into one tree.
+
+``audit.sqlite`` has the leaves as they are hashed and, apart, what is sealed; ``keys.sqlite`` the customers' keys
+(agent/audit/keys.py). Each transaction also writes the head, a checkpoint signed with the log's key: a log that was
+cut, or changed by somebody without that key, does not open. Whoever opens it has the state directory locked before
+(agent/schema.py).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from agent.audit import canon
+from agent.audit.checkpoint import Checkpoint, read
+from agent.audit.clock import boot, synced
+from agent.audit.entry import KINDS, Entry, Item, Opened
+from agent.audit.keys import SALT, Customer, Keys, sealed, unsealed
+from agent.audit.signing import Key, private_key, usable
+from agent.audit.tree import EMPTY, Tree, leaf_hash
+from agent.errors import ConfigError, Malformed
+from agent.schema import AUDIT, KEYS, SIGNING_KEY, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from agent.schema import Step
+
+STEPS: tuple[Step, ...] = (
+    (
+        "CREATE TABLE entries (number INTEGER PRIMARY KEY, leaf BLOB NOT NULL CHECK (length(leaf) = 32),"
+        " canon TEXT NOT NULL) STRICT",
+        # The private parts. Of an erased customer there are none; his entries stay, and tell nothing of him.
+        "CREATE TABLE sealed (number INTEGER PRIMARY KEY REFERENCES entries (number), owner INTEGER NOT NULL,"
+        " blob BLOB NOT NULL) STRICT",
+        "CREATE INDEX sealed_by_owner ON sealed (owner)",
+        "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), note TEXT NOT NULL) STRICT",
+        # Intents that have no outcome yet, so that these are found without reading everything.
+        "CREATE TABLE unanswered (number INTEGER PRIMARY KEY REFERENCES entries (number)) STRICT",
+    ),
+)
+
+_PAGE = 1024  # entries read in one turn: no read lasts, so that what was erased can be truncated at once
+_READ = (
+    "SELECT e.number, e.canon, s.owner, s.blob FROM entries e LEFT JOIN sealed s ON s.number = e.number"
+    " WHERE e.number >= ? AND e.number < ? ORDER BY e.number"
+)
+_INTENT, _OUTCOME = "probe.intent", "probe.outcome"
+
+
+class AuditError(Exception):
+    """The log could not be written, or read: nothing of what was to be appended is in it, and it can be tried again."""
+
+
+class Log:
+    """The audit log of a state directory.
+
+    ``origin`` is the name that a new log gets; one that there is keeps its own, which is ``origin`` once it is open.
+    ``now`` gives seconds since the epoch, ``monotonic`` those of a clock that only rises.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        origin: str,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        synced: Callable[[], bool | None] = synced,
+        boot: Callable[[], str] = boot,
+    ) -> None:
+        self.origin = origin
+        self._path = directory / AUDIT
+        self._key_path = directory / SIGNING_KEY
+        self._keys_path = directory / KEYS
+        self._keys = Keys(self._keys_path)
+        self._now = now
+        self._monotonic = monotonic
+        self._synced = synced
+        self._boot = boot
+        self._booted = ""
+        self._connection: sqlite3.Connection | None = None
+        self._tree = Tree()
+        self._key: Key | None = None
+        self._head = ""
+
+    def open(self) -> None:
+        """Make the log where there is none, or see that it is the one that was left, and end what was cut short.
+
+        Raises ConfigError where it is not whole; then nothing is changed.
+        """
+        try:
+            self._connection = _database(self._path)
+            self._booted = self._boot()
+            self._tree = Tree(leaf for (leaf,) in self._db.execute("SELECT leaf FROM entries ORDER BY number"))
+            self._take_key()
+            self._check_head()
+            self._keys.open()
+            self._finish()
+        except (sqlite3.Error, AuditError) as error:
+            self.close()
+            raise ConfigError(
+                f"agent.state: {self._path}: {error}; make room, and let the daemon's user write"
+            ) from None
+        except ConfigError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._keys.close()
+
+    @property
+    def size(self) -> int:
+        return self._tree.size
+
+    def root(self) -> bytes:
+        return self._tree.root()
+
+    def checkpoint(self) -> str:
+        """The signed checkpoint of the log as it is."""
+        return self._head
+
+    @property
+    def vkey(self) -> str:
+        """What its checkpoints are checked with."""
+        return self._signed_with.vkey
+
+    def append(self, items: Sequence[Item]) -> list[Entry]:
+        """Put these on record, all or none: they are on disk when this returns.
+
+        Raises AuditError where they could not be, and ValueError for an item that has no place in a log.
+        """
+        with _wrapped():
+            owners = self._keys.made({item.customer for item in items if item.customer})
+            with self._transaction() as tree:
+                return self._added(tree, items, owners)
+
+    def read(self, kinds: Collection[str] | None = None, start: int = 0) -> Iterator[Opened]:
+        """The entries from number ``start`` on, in order; of these kinds alone where they are given.
+
+        What is appended meanwhile comes too. Raises AuditError.
+        """
+        while start < self.size:
+            with _wrapped():
+                rows = self._db.execute(_READ, (start, start + _PAGE)).fetchall()
+                found = [entry for row in rows if (entry := self._opened(kinds, *row))]
+            yield from found
+            start += _PAGE
+
+    def erase(self, customer: str) -> None:
+        """Make everything private of a customer unreadable for ever: his key, and what is sealed under it.
+
+        A customer who is not known has nothing to be erased. Raises AuditError; then it is to be tried again.
+        """
+        with _wrapped():
+            found = self._keys.customer(customer)
+            if found is None:
+                return
+            self._erased([found.number])
+            self._keys.shred([found.number])
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        assert self._connection is not None, "the log is not open"
+        return self._connection
+
+    @property
+    def _signed_with(self) -> Key:
+        assert self._key is not None, "the log is not open"
+        return self._key
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Tree]:
+        """All of it or nothing, with the head that belongs to it. What is appended goes to the tree that is given."""
+        tree = self._tree.copy()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield tree
+            head = self._note(tree)
+            self._db.execute("INSERT OR REPLACE INTO head (one, note) VALUES (1, ?)", (head,))
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self._tree, self._head = tree, head
+
+    def _note(self, tree: Tree) -> str:
+        return Checkpoint(self.origin, tree.size, tree.root()).signed(self._signed_with)
+
+    def _added(self, tree: Tree, items: Sequence[Item], owners: dict[str, Customer]) -> list[Entry]:
+        ms = canon.milliseconds(self._now())
+        common = {
+            "v": 1, "time": canon.written(ms), "mono": canon.milliseconds(self._monotonic()),
+            "boot": self._booted, "synced": self._synced(),
+        }  # fmt: skip
+        added = []
+        for item in items:
+            number = tree.size
+            leaf = self._put(number, item, owners.get(item.customer), common)
+            tree.append(leaf)
+            added.append(Entry(number, leaf, ms / 1000))
+        return added
+
+    def _put(self, number: int, item: Item, owner: Customer | None, common: dict[str, Any]) -> bytes:
+        """Write one entry; its leaf hash."""
+        if item.kind not in KINDS or (owner is None and item.private is not None):
+            raise ValueError(f"{item.kind}: no kind of entry, or something private that is nobody's")
+        commit = None
+        if owner is not None:
+            salt, private = secrets.token_bytes(SALT), canon.canonical(item.private or {})
+            commit = canon.commitment(salt, private)
+        text = canon.canonical({**common, "n": number, "kind": item.kind, "public": item.public, "commit": commit})
+        leaf = leaf_hash(text)
+        self._db.execute("INSERT INTO entries (number, leaf, canon) VALUES (?, ?, ?)", (number, leaf, text.decode()))
+        if owner is not None:
+            blob = sealed(owner, number, salt, private)
+            self._db.execute("INSERT INTO sealed (number, owner, blob) VALUES (?, ?, ?)", (number, owner.number, blob))
+        if item.kind == _INTENT:
+            self._db.execute("INSERT INTO unanswered (number) VALUES (?)", (number,))
+        elif item.kind == _OUTCOME:
+            self._db.execute("DELETE FROM unanswered WHERE number = ?", (item.public.get("intent"),))
+        return leaf
+
+    def _opened(
+        self, kinds: Collection[str] | None, number: int, text: str, owner: int | None, blob: bytes | None
+    ) -> Opened | None:
+        if kinds is not None and kind_of(text) not in kinds:
+            return None
+        entry = json.loads(text)
+        customer = self._keys.owner(owner) if owner is not None else None
+        ref, private = "", None
+        if customer is not None and blob is not None:
+            ref, private = customer.ref, json.loads(unsealed(customer, number, blob)[1])
+        return Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private)
+
+    def _take_key(self) -> None:
+        """The key that the log is signed with; a new log has a new one."""
+        if not usable(self.origin):
+            raise ConfigError(f"audit.origin: {self.origin!r}: no space and no plus sign may be in the name of a log")
+        self._key = Key(self.origin, private_key(self._key_path, make=self.size == 0))
+
+    def _check_head(self) -> None:
+        """See that the log is the one that this key signed last, and take its name. Raises ConfigError."""
+        row = self._db.execute("SELECT note FROM head").fetchone()
+        if row is None and self.size == 0:
+            with self._transaction():
+                return
+        try:
+            note = row[0] if row else ""
+            key = Key(note.partition("\n")[0], self._signed_with.private)
+            head = read(note, (key.vkey,))
+        except Malformed as error:
+            raise self._not_whole(f"its last checkpoint is not signed with {self._key_path} ({error})") from None
+        if head.size != self.size:
+            raise self._not_whole(f"{self.size} entries, where {head.size} were signed")
+        if head.root != (self.root() if self.size else EMPTY):
+            raise self._not_whole(f"its {self.size} entries are not those that were signed")
+        self.origin, self._key, self._head = head.origin, key, note
+
+    def _not_whole(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"agent.state: {self._path}: not the log as it was left: {what}; "
+            "`knockfirst audit verify` says more; put it back from a copy, or move it away to begin anew"
+        )
+
+    def _finish(self) -> None:
+        """End what a crash cut short: erasures half done, keys without an entry, probes without an outcome."""
+        owners = {owner for (owner,) in self._db.execute("SELECT DISTINCT owner FROM sealed")}
+        keys = self._keys.numbers()
+        if owners and not keys:
+            raise ConfigError(
+                f"agent.state: {self._keys_path}: none of the customers' keys is there; put the file back, or erase "
+                "what is sealed under them by moving the log away"
+            )
+        if gone := owners - keys:
+            self._erased(sorted(gone))
+        if unused := keys - owners:
+            self._keys.shred(sorted(unused))
+        if items := [self._unknown(number) for (number,) in self._db.execute("SELECT number FROM unanswered")]:
+            self.append(items)
+
+    def _unknown(self, number: int) -> Item:
+        """What is said of a probe that nobody knows the end of: it may have been sent, or not."""
+        row = self._db.execute(_READ, (number, number + 1)).fetchone()
+        intent = self._opened(None, *row)
+        assert intent is not None
+        public = {
+            "intent": number,
+            "id": intent.public.get("id"),
+            "outcome": "unknown",
+            "connections": None,
+            "ms": None,
+        }
+        if intent.private is None:
+            return Item(_OUTCOME, public)
+        told = {key: intent.private.get(key) for key in ("address", "port")}
+        return Item(_OUTCOME, public, intent.customer, {**told, "detail": "the agent ended before the probe did"})
+
+    def _erased(self, owners: list[int]) -> None:
+        """Delete what is sealed for these, and say so, without who it was."""
+        for owner in owners:
+            with self._transaction() as tree:
+                gone = self._db.execute("DELETE FROM sealed WHERE owner = ?", (owner,)).rowcount
+                self._added(tree, [Item("customer.erased", {"entries": gone})], {})
+        self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def kind_of(text: str) -> str:
+    """The kind of a leaf, without parsing all of it: what stands before it is a boot's name and a hash."""
+    at = text.index('"kind":"') + 8
+    return text[at : text.index('"', at)]
+
+
+def _database(path: Path) -> sqlite3.Connection:
+    connection = opened(path, STEPS)
+    # Not even a power cut may cost what was appended.
+    connection.execute("PRAGMA synchronous = FULL")
+    if not connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
+        # A whole VACUUM of a large log would keep everybody waiting; pages that were freed can go without one.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("VACUUM")
+    return connection
+
+
+@contextmanager
+def _wrapped() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise AuditError(f"audit log: {error}") from error

@@ -1,0 +1,163 @@
+"""Merkle tree hashing: RFC 9162 section 2.1, with SHA-256. A hash is 32 bytes; a list of leaves is of leaf hashes.
+
+``Tree`` grows and keeps no more than its root needs; ``Nodes`` keeps every subtree, for proofs out of one list.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SIZE = 32
+EMPTY = sha256(b"").digest()  # the root of no leaves at all
+
+
+def leaf_hash(data: bytes) -> bytes:
+    return sha256(b"\0" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\1" + left + right).digest()
+
+
+class Tree:
+    """The root of a list that grows. Only its complete subtrees are kept: one for each 1 in the binary size."""
+
+    def __init__(self, leaves: Iterable[bytes] = ()) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []  # the largest, which is the first of the list, first
+        for leaf in leaves:
+            self.append(leaf)
+
+    def append(self, leaf: bytes) -> None:
+        rest = self.size
+        while rest & 1:
+            leaf = node_hash(self._peaks.pop(), leaf)
+            rest >>= 1
+        self._peaks.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        if not self._peaks:
+            return EMPTY
+        *others, found = self._peaks
+        for peak in reversed(others):
+            found = node_hash(peak, found)
+        return found
+
+    def copy(self) -> Tree:
+        """The same list, to be gone on with apart from this one."""
+        other = Tree()
+        other.size, other._peaks = self.size, self._peaks.copy()
+        return other
+
+
+class Nodes:
+    """Every complete subtree of a list of leaves. Two hashes are kept for each leaf."""
+
+    def __init__(self, leaves: bytes | bytearray) -> None:
+        """``leaves``: their hashes, one behind the other."""
+        self.size = len(leaves) // SIZE
+        self._levels = [bytes(leaves)]
+        while len(below := self._levels[-1]) >= 2 * SIZE:
+            pairs = range(0, len(below) - 2 * SIZE + 1, 2 * SIZE)
+            self._levels.append(b"".join([sha256(b"\1" + below[at : at + 2 * SIZE]).digest() for at in pairs]))
+
+    def root(self, size: int) -> bytes:
+        """The root of the first ``size`` leaves."""
+        return self._hash(0, size) if size else EMPTY
+
+    def inclusion(self, index: int, size: int) -> list[bytes]:
+        """The proof that a leaf is in the tree of that size: PATH(m, D_n) of section 2.1.3.1."""
+        start, end, path = 0, size, []
+        while end - start > 1:
+            middle = start + _split(end - start)
+            if index < middle:
+                path.append(self._hash(middle, end))
+                end = middle
+            else:
+                path.append(self._hash(start, middle))
+                start = middle
+        return path[::-1]
+
+    def consistency(self, first: int, second: int) -> list[bytes]:
+        """The proof that the tree of the first size begins that of the second: SUBPROOF of section 2.1.4.1."""
+        if first in (0, second):
+            return []
+        start, end, path, whole = 0, second, [], True
+        while first != end:
+            middle = start + _split(end - start)
+            if first <= middle:
+                path.append(self._hash(middle, end))
+                end = middle
+            else:
+                path.append(self._hash(start, middle))
+                start, whole = middle, False
+        return [*([] if whole else [self._hash(start, end)]), *reversed(path)]
+
+    def _hash(self, start: int, end: int) -> bytes:
+        """The root of the leaves from ``start`` up to ``end``, as it occurs in a tree."""
+        count = end - start
+        if count & (count - 1) == 0:
+            level = count.bit_length() - 1
+            at = (start >> level) * SIZE
+            return self._levels[level][at : at + SIZE]
+        middle = start + _split(count)
+        return node_hash(self._hash(start, middle), self._hash(middle, end))
+
+
+def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
+    """Whether ``path`` proves that the leaf is at that place in the tree: section 2.1.3.2."""
+    if not 0 <= index < size:
+        return False
+    place, last = index, size - 1
+    for sibling in path:
+        if last == 0:
+            return False
+        if place & 1 or place == last:
+            leaf = node_hash(sibling, leaf)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            leaf = node_hash(leaf, sibling)
+        place, last = place >> 1, last >> 1
+    return last == 0 and leaf == root
+
+
+def consistent(first: int, second: int, first_root: bytes, second_root: bytes, path: Sequence[bytes]) -> bool:
+    """Whether ``path`` proves that the first tree is the beginning of the second: section 2.1.4.2.
+
+    The empty tree begins every tree, and needs no proof.
+    """
+    if not 0 <= first <= second:
+        return False
+    if first in (0, second):
+        return not path and first_root == (second_root if first == second else EMPTY)
+    hashes = [first_root, *path] if first & (first - 1) == 0 else list(path)
+    return bool(hashes) and _climbed(first - 1, second - 1, hashes) == (first_root, second_root)
+
+
+def _climbed(place: int, last: int, hashes: list[bytes]) -> tuple[bytes, bytes] | None:
+    """Both roots that a consistency proof leads to; None where it is not of the right length."""
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    old = new = hashes[0]
+    for sibling in hashes[1:]:
+        if last == 0:
+            return None
+        if place & 1 or place == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            new = node_hash(new, sibling)
+        place, last = place >> 1, last >> 1
+    return (old, new) if last == 0 else None
+
+
+def _split(count: int) -> int:
+    """The largest power of two that is less than ``count``."""
+    return 1 << (count - 1).bit_length() - 1
