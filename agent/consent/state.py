@@ -60,12 +60,16 @@ class Record(NamedTuple):
 
 
 class Announcement(NamedTuple):
-    """A text that was sent to a customer. Only one that was delivered ("yes") counts, from ``sent`` on."""
+    """A text that was sent to a customer. Only one that was delivered ("yes") counts, from ``sent`` on.
+
+    What came back is "no" for good, whatever else is said of the same text on the same way.
+    """
 
     sent: float
     received: float
     delivered: Literal["yes", "no", "unknown"]
     sha256: str
+    channel: str = ""
 
 
 class Objection(NamedTuple):

@@ -1,0 +1,61 @@
+"""Which prefixes cover an address: one table for each size of prefix that there is, so that a look costs a few hashes.
+
+A prefix is aligned to its size, on the line of ``agent.privacy`` too, so that what it covers has one key: the address
+without the bits behind the prefix. IPv4 and IPv6 prefixes of one size share a table and never a key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.consent.state import Range
+
+T = TypeVar("T")
+
+
+class Covering(Generic[T]):
+    """A value for each of some prefixes. Neither order of coming nor what lies between them matters."""
+
+    __slots__ = ("_sizes", "_tables")
+
+    def __init__(self) -> None:
+        self._tables: dict[int, dict[int, T]] = {}
+        self._sizes: list[tuple[int, dict[int, T]]] = []  # the bits behind a prefix and its table, the smallest first
+
+    def get(self, prefix: Range) -> T | None:
+        bits = (prefix[1] - prefix[0]).bit_length()
+        table = self._tables.get(bits)
+        return None if table is None else table.get(prefix[0] >> bits)
+
+    def put(self, prefix: Range, value: T) -> None:
+        bits = (prefix[1] - prefix[0]).bit_length()
+        table = self._tables.get(bits)
+        if table is None:
+            table = self._tables[bits] = {}
+            self._sizes = sorted(self._tables.items())
+        table[prefix[0] >> bits] = value
+
+    def drop(self, prefix: Range) -> None:
+        bits = (prefix[1] - prefix[0]).bit_length()
+        table = self._tables[bits]
+        del table[prefix[0] >> bits]
+        if not table:
+            del self._tables[bits]
+            self._sizes = sorted(self._tables.items())
+
+    def at(self, address: int) -> list[T]:
+        """The values of all prefixes that cover the address, that of the longest prefix first."""
+        return [table[key] for bits, table in self._sizes if (key := address >> bits) in table]
+
+    def items(self) -> Iterator[tuple[Range, T]]:
+        for bits, table in self._sizes:
+            behind = (1 << bits) - 1
+            for key, value in table.items():
+                first = key << bits
+                yield (first, first + behind), value
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables.values()))
