@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.consent.checks import CHECKS, Case, synced_age
+from agent.consent.case import Case, synced_age
+from agent.consent.checks import CHECKS
+from agent.consent.explain import Input, inputs
 from agent.leave import MEANINGS, Leave, Refusal
 
+__all__ = ["Input", "decide", "inputs"]
+
 if TYPE_CHECKING:
-    from agent.consent.checks import Reads
+    from agent.consent.case import Reads
     from agent.consent.history import History
     from agent.leave import Conditions, Request
 

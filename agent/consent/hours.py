@@ -11,15 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from agent.consent.state import Hours
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agent.consent.state import Scope
+    from agent.consent.state import Hours, Scope
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_DAY = 1440  # minutes
 
 
 @lru_cache(256)
@@ -71,25 +68,6 @@ def _starts(scope: Scope, time: float, zone: ZoneInfo) -> Iterator[float]:
                     begins = (day + timedelta(minutes=hours.start)).replace(tzinfo=zone, fold=fold)
                     # By way of UTC: of a time that the clock jumps over, what it shows then is inside or is not.
                     yield begins.astimezone(UTC).timestamp()
-
-
-def parsed(text: str) -> Hours:
-    """The hours of ``Mon-Fri 09:00-17:00``, as ``agent.consent.written`` lets them pass."""
-    named, _, clock = text.partition(" ")
-    start, end = (int(part[:2]) * 60 + int(part[3:]) for part in clock.split("-"))
-    return Hours(_days(named), start, end)
-
-
-def _days(named: str) -> frozenset[int]:
-    if named == "daily":
-        return frozenset(range(7))
-    made: set[int] = set()
-    for part in named.split(","):
-        first, _, last = part.partition("-")
-        low, high = DAYS.index(first), DAYS.index(last or first)
-        # Fri-Mon goes on over the end of the week.
-        made.update((low + step) % 7 for step in range((high - low) % 7 + 1))
-    return frozenset(made)
 
 
 def text(hours: Iterable[Hours], zone: str) -> str:
