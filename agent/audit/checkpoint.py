@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
+_HASH, _LONG = "[A-Za-z0-9+/]{43}=", "[A-Za-z0-9+/]+=*"
+_NOTE = re.compile(rf"^[^\n]+\n(?:{_SIZE.pattern})\n{_HASH}\n\n(?:\u2014 [^\n ]+ {_LONG}\n)+", re.MULTILINE)
+_LINE = re.compile(rf"audit checkpoint: (\S+) ({_SIZE.pattern}) ({_HASH}) ({_LONG})(?!\S)")
+
+
 class Checkpoint(NamedTuple):
     """Name of the log, how many entries it had, and the root over them."""
 
@@ -43,3 +48,15 @@ def read(note: str, vkeys: Iterable[str]) -> Checkpoint:
     if len(root) != SIZE:
         raise Malformed("a checkpoint whose root is no hash")
     return Checkpoint(lines[0], int(lines[1]), root)
+
+
+def line(note: str) -> str:
+    """The checkpoint of a note of ours in one line, for syslog."""
+    origin, size, root, _, signature = note.split("\n")[:5]
+    return f"audit checkpoint: {origin} {size} {root} {signature.rpartition(' ')[2]}"
+
+
+def found(text: str) -> list[str]:
+    """Every note of a checkpoint in what a sink has kept, a file of them or lines of syslog's; the rest is skipped."""
+    lines = (f"{name}\n{size}\n{root}\n\n\u2014 {name} {by}\n" for name, size, root, by in _LINE.findall(text))
+    return [*_NOTE.findall(text), *lines]

@@ -12,7 +12,8 @@ import json
 import secrets
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from socket import gethostname
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.audit import canon
 from agent.audit.checkpoint import Checkpoint, read
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from agent.audit.tree import Nodes
     from agent.schema import Step
 
 STEPS: tuple[Step, ...] = (
@@ -52,6 +54,19 @@ _READ = (
 _INTENT, _OUTCOME = "probe.intent", "probe.outcome"
 
 
+_OF_OWNER = "SELECT number FROM sealed WHERE owner = ? ORDER BY number"
+_LEAVES = "SELECT leaf FROM entries WHERE number >= ? AND number < ? ORDER BY number"
+
+
+class Own(NamedTuple):
+    """An entry as its customer may see it: the text of its leaf, and what that commits to."""
+
+    number: int
+    canon: str
+    salt: bytes
+    private: bytes
+
+
 class AuditError(Exception):
     """The log could not be written, or read: nothing of what was to be appended is in it, and it can be tried again."""
 
@@ -59,7 +74,8 @@ class AuditError(Exception):
 class Log:
     """The audit log of a state directory.
 
-    ``origin`` is the name that a new log gets; one that there is keeps its own, which is ``origin`` once it is open.
+    ``origin`` is the name that a new log gets, "" for ``knockfirst/`` and the host's name; one that there is keeps its
+    own. Once it is open, ``origin`` is its name.
     ``now`` gives seconds since the epoch, ``monotonic`` those of a clock that only rises.
     """
 
@@ -87,6 +103,7 @@ class Log:
         self._tree = Tree()
         self._key: Key | None = None
         self._head = ""
+        self._traces = False  # whether what was erased may still be in the write-ahead log
 
     def open(self) -> None:
         """Make the log where there is none, or see that it is the one that was left, and end what was cut short.
@@ -140,7 +157,10 @@ class Log:
         with _wrapped():
             owners = self._keys.made({item.customer for item in items if item.customer})
             with self._transaction() as tree:
-                return self._added(tree, items, owners)
+                added = self._added(tree, items, owners)
+            if self._traces:
+                self._truncate()
+            return added
 
     def read(self, kinds: Collection[str] | None = None, start: int = 0) -> Iterator[Opened]:
         """The entries from number ``start`` on, in order; of these kinds alone where they are given.
@@ -153,6 +173,21 @@ class Log:
                 found = [entry for row in rows if (entry := self._opened(kinds, *row))]
             yield from found
             start += _PAGE
+
+    def own(self, customer: str) -> Iterator[Own]:
+        """The entries of a customer as he may see them, in order. Raises AuditError."""
+        with _wrapped():
+            found = self._keys.customer(customer)
+            numbers = self._db.execute(_OF_OWNER, (found.number,)).fetchall() if found else []
+        for (number,) in numbers:
+            with _wrapped():
+                _, text, _, blob = self._db.execute(_READ, (number, number + 1)).fetchone()
+                assert found is not None
+                yield Own(number, text, *unsealed(found, number, blob))
+
+    def nodes(self) -> Nodes:
+        """What proofs about the log as it is are made of. Asking it raises AuditError."""
+        return self._tree.nodes(self._leaves)
 
     def erase(self, customer: str) -> None:
         """Make everything private of a customer unreadable for ever: his key, and what is sealed under it.
@@ -243,6 +278,7 @@ class Log:
 
     def _take_key(self) -> None:
         """The key that the log is signed with; a new log has a new one."""
+        self.origin = self.origin or f"knockfirst/{gethostname()}"
         if not usable(self.origin):
             raise ConfigError(f"audit.origin: {self.origin!r}: no space and no plus sign may be in the name of a log")
         self._key = Key(self.origin, private_key(self._key_path, make=self.size == 0))
@@ -311,7 +347,16 @@ class Log:
                 gone = self._db.execute("DELETE FROM sealed WHERE owner = ?", (owner,)).rowcount
                 self._added(tree, [Item("customer.erased", {"entries": gone})], {})
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._truncate()
+
+    def _truncate(self) -> None:
+        """Empty the write-ahead log. Where somebody reads the log just now, the next append tries again."""
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._traces = bool(busy)
+
+    def _leaves(self, start: int, end: int) -> bytes:
+        with _wrapped():
+            return b"".join(leaf for (leaf,) in self._db.execute(_LEAVES, (start, end)))
 
 
 def kind_of(text: str) -> str:

@@ -1,17 +1,21 @@
 """Merkle tree hashing: RFC 9162 section 2.1, with SHA-256. A hash is 32 bytes; a list of leaves is of leaf hashes.
 
-``Tree`` grows and keeps no more than its root needs; ``Nodes`` keeps every subtree, for proofs out of one list.
+``Tree`` grows and keeps what its root needs, and one hash for each thousand leaves; from these and the leaves around
+one place ``Nodes`` makes proofs, without all of the list being read.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 SIZE = 32
+_BITS = 10
+BLOCK = 1 << _BITS  # leaves
 EMPTY = sha256(b"").digest()  # the root of no leaves at all
 
 
@@ -24,19 +28,23 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """The root of a list that grows. Only its complete subtrees are kept: one for each 1 in the binary size."""
+    """The root of a list that grows."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         self.size = 0
-        self._peaks: list[bytes] = []  # the largest, which is the first of the list, first
+        # The complete subtrees, one for each 1 in the binary size; the largest, which begins the list, is first.
+        self._peaks: list[bytes] = []
+        self._blocks = bytearray()  # the root of every whole block
         for leaf in leaves:
             self.append(leaf)
 
     def append(self, leaf: bytes) -> None:
-        rest = self.size
+        rest, level = self.size, 0
         while rest & 1:
             leaf = node_hash(self._peaks.pop(), leaf)
-            rest >>= 1
+            rest, level = rest >> 1, level + 1
+            if level == _BITS:
+                self._blocks += leaf
         self._peaks.append(leaf)
         self.size += 1
 
@@ -51,20 +59,22 @@ class Tree:
     def copy(self) -> Tree:
         """The same list, to be gone on with apart from this one."""
         other = Tree()
-        other.size, other._peaks = self.size, self._peaks.copy()
+        other.size, other._peaks, other._blocks = self.size, self._peaks.copy(), self._blocks.copy()
         return other
+
+    def nodes(self, leaves: Callable[[int, int], bytes]) -> Nodes:
+        """What proofs are made of. ``leaves``: the hashes from one place up to another, one behind the other."""
+        return Nodes(self.size, bytes(self._blocks), leaves)
 
 
 class Nodes:
-    """Every complete subtree of a list of leaves. Two hashes are kept for each leaf."""
+    """The complete subtrees of a list of leaves, hashed when they are asked for."""
 
-    def __init__(self, leaves: bytes | bytearray) -> None:
-        """``leaves``: their hashes, one behind the other."""
-        self.size = len(leaves) // SIZE
-        self._levels = [bytes(leaves)]
-        while len(below := self._levels[-1]) >= 2 * SIZE:
-            pairs = range(0, len(below) - 2 * SIZE + 1, 2 * SIZE)
-            self._levels.append(b"".join([sha256(b"\1" + below[at : at + 2 * SIZE]).digest() for at in pairs]))
+    def __init__(self, size: int, blocks: bytes, leaves: Callable[[int, int], bytes]) -> None:
+        self.size = size
+        self._above = _levels(blocks)
+        # Proofs of many leaves are asked for in their order, and each also needs the last block.
+        self._block = lru_cache(4)(lambda n: _levels(leaves(n * BLOCK, min((n + 1) * BLOCK, size))))
 
     def root(self, size: int) -> bytes:
         """The root of the first ``size`` leaves."""
@@ -102,11 +112,26 @@ class Nodes:
         """The root of the leaves from ``start`` up to ``end``, as it occurs in a tree."""
         count = end - start
         if count & (count - 1) == 0:
-            level = count.bit_length() - 1
-            at = (start >> level) * SIZE
-            return self._levels[level][at : at + SIZE]
+            return self._complete(count.bit_length() - 1, start)
         middle = start + _split(count)
         return node_hash(self._hash(start, middle), self._hash(middle, end))
+
+    def _complete(self, level: int, start: int) -> bytes:
+        """The root of the 2 ** ``level`` leaves from ``start`` on, which is a multiple of that."""
+        if level >= _BITS:
+            within, at = self._above[level - _BITS], start >> level
+        else:
+            within, at = self._block(start >> _BITS)[level], (start & BLOCK - 1) >> level
+        return within[at * SIZE : (at + 1) * SIZE]
+
+
+def _levels(leaves: bytes) -> list[bytes]:
+    """Leaves, the hashes of pairs of them, of pairs of these, and so on: those of complete subtrees."""
+    levels = [leaves]
+    while len(below := levels[-1]) >= 2 * SIZE:
+        pairs = range(0, len(below) - 2 * SIZE + 1, 2 * SIZE)
+        levels.append(b"".join([sha256(b"\1" + below[at : at + 2 * SIZE]).digest() for at in pairs]))
+    return levels
 
 
 def included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
