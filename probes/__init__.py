@@ -1,4 +1,6 @@
-"""The probe door: where facts are asked for, by leave. A probe is one file and one line here."""
+"""The probe door: where facts are asked for, by leave.
 
-# Name, as records and grants say it, and where the function is.
+PROBES has every probe there is, by the name that a record permits it under: "module:function", imported when asked.
+"""
+
 PROBES: tuple[tuple[str, str], ...] = (("exchange-http", "probes.exchange_http:probe"),)

@@ -8,3 +8,11 @@ from __future__ import annotations
 
 # The kind of an observation and its value; docs/observations.md has the normal form of each.
 Fact = tuple[str, str]
+
+
+def text(raw: bytes) -> str:
+    """Server text: UTF-8, or else Latin-1, in which every octet means something."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

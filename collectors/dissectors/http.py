@@ -6,9 +6,10 @@ import re
 from typing import ClassVar
 
 from agent.errors import Malformed
+from agent.forms import text
 from agent.forms.headers import WANTED, tell
 from collectors.dissectors import Fact
-from collectors.dissectors.lines import LineDissector, text
+from collectors.dissectors.lines import LineDissector
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |$)")
 

@@ -18,14 +18,6 @@ _TLS_HANDSHAKE = 0x16  # RFC 8446 5.1: ContentType, then the major version, whic
 _TLS_MAJOR = 3
 
 
-def text(raw: bytes) -> str:
-    """Server text: UTF-8, or else Latin-1, in which every octet means something."""
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("latin-1")
-
-
 class LineDissector:
     """A dissector of lines that end in LF or CRLF; a subclass says what one line tells.
 

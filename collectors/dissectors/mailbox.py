@@ -10,10 +10,10 @@ import re
 from typing import ClassVar
 
 from agent.errors import Malformed
-from agent.forms import ntlm
+from agent.forms import ntlm, text
 from agent.forms.scrub import scrub
 from collectors.dissectors import Fact
-from collectors.dissectors.lines import MAX_KEPT, MAX_LINE, LineDissector, text
+from collectors.dissectors.lines import MAX_KEPT, MAX_LINE, LineDissector
 
 # RFC 3501 9: a tag is any of ASTRING-CHAR but "+"; 7.1: the three status responses that can answer a command.
 _TAGGED = re.compile(rb"[^\s(){%*\"\\+\x80-\xff]{1,64} (?:OK|NO|BAD)\b", re.IGNORECASE)

@@ -9,10 +9,10 @@ import re
 from typing import ClassVar
 
 from agent.errors import Malformed
-from agent.forms import ntlm
+from agent.forms import ntlm, text
 from agent.forms.scrub import scrub
 from collectors.dissectors import Fact
-from collectors.dissectors.lines import MAX_KEPT, LineDissector, text
+from collectors.dissectors.lines import MAX_KEPT, LineDissector
 
 # Reply texts of Exchange (Microsoft Learn, "Use Telnet to test SMTP communication" and "Allow anonymous relay on
 # Exchange servers"; nmap-service-probes; the rest from public session logs). What is told is the text that stands here.
