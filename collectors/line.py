@@ -9,23 +9,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from socket import AF_INET, AF_INET6, inet_pton
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import Malformed
 from collectors.dissectors import dns, tcp
 from collectors.flows import Flows
 from collectors.glance import Glance
+from collectors.knocks import Knocks
 from collectors.packets import admit
 from collectors.packets.decode import ETHERNET, TCP, Packet, decode, tcp_header
 from collectors.packets.reassembly import Bounds
 from collectors.packets.source import open_source
 from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, Wanted
 from collectors.telling import CLIENT, ENOUGH, Telling, packed
+from collectors.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from agent.model import Observation
+    from collectors.withdrawals import Withdrawal
 
 _SYN, _ACK = 0x02, 0x10
 
@@ -47,6 +50,8 @@ class Line:
         self._glance = Glance(self._telling, self._flows.reassembly).enough
         self._counts = {"frames_seen": 0, "frames_used": 0, "syn_acks": 0, "syn_acks_untold": 0}
         self._malformed = {"dns": 0}
+        self._knocks = Knocks()
+        self._withdrawals = Withdrawals()
         self._now = 0.0
         self._muted: OrderedDict[bytes, float] = OrderedDict()
         self._passed = 0
@@ -60,8 +65,38 @@ class Line:
         self.wanted = wanted
         self._rules = admit.Rules(wanted.dissectors, wanted.ports)
         self._encapsulations = wanted.encapsulations
+        self._keep()
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        """Look no more at these from the next frame on, whatever lets them in, until sets that know of it are in force.
+
+        Raises InputError for text that is no prefix.
+        """
+        self._withdrawals.add(withdrawal)
+        self._keep()
+
+    def release(self, number: int) -> None:
+        """What is looked for knows of every withdrawal up to this number."""
+        if self._withdrawals.release(number):
+            self._tiers.clear()
+
+    def wants(self, observation: Observation) -> bool:
+        """Whether this may be told by what is in force now."""
+        needed = HEADERS if observation.collector == "tcp" else HANDSHAKES
+        return bool(self._tier(packed(observation.server)[:-2]) & needed)
+
+    def knocks(self) -> list[dict[str, Any]]:
+        """Connections that began at the addresses that are knocked from, since this was last asked."""
+        return self._knocks.taken()
+
+    def _keep(self) -> None:
+        """Judge everybody anew, and let go of the streams of who is not looked at."""
         self._tiers.clear()
-        self._flows.keep(lambda server: bool(wanted.tiers.of(server[:-2]) & HANDSHAKES))
+        self._flows.keep(lambda server: bool(self._tier(server[:-2]) & HANDSHAKES))
+
+    def _tier(self, address: bytes) -> int:
+        """The tier of an address, whether it is left alone for now or not."""
+        return self._withdrawals.left(address, self.wanted.tiers.of(address))
 
     def given(self) -> list[Observation]:
         """The observations since this was last asked."""
@@ -74,6 +109,7 @@ class Line:
     def begin_anew(self) -> None:
         """Who is told is another: every fact is told once more, and nobody is left alone."""
         self._telling.begin_anew()
+        self._withdrawals.begin_anew()
         self._muted.clear()
         self._tiers.clear()
 
@@ -117,7 +153,7 @@ class Line:
         """The tier of an address, remembered until somebody changes it."""
         if len(self._tiers) >= _MAX_JUDGED:
             self._tiers.clear()
-        tier = 0 if address in self._muted else self.wanted.tiers.of(address)
+        tier = 0 if address in self._muted else self._tier(address)
         self._tiers[address] = tier
         return tier
 
@@ -148,7 +184,8 @@ class Line:
         flows = self._flows
         malformed = {**self._malformed, **flows.reassembly.malformed}
         told = {f"malformed_{name}": n for name, n in malformed.items()}
-        return {**self._counts, **self._telling.counts, **flows.counts, **flows.reassembly.counts, **told}
+        knocks = self._knocks.counts if self.wanted.sources else {}
+        return {**self._counts, **self._telling.counts, **flows.counts, **flows.reassembly.counts, **told, **knocks}
 
     def read(
         self, path: str, *, counting: bool = False, progress: Callable[[int], None] | None = None
@@ -160,12 +197,15 @@ class Line:
         """
         source = open_source(path, self.wanted, counting=counting)
         self._flows.follow = source.follow
-        for at in source.batches(self._count if counting else self.frame):
-            yield from self._telling.given()
-            source.mute(self._telling.muted(self._now))
-            if progress:
-                progress(at)
-        self._flows.end()
+        try:
+            for at in source.batches(self._count if counting else self.frame):
+                yield from self._telling.given()
+                source.mute(self._telling.muted(self._now))
+                if progress:
+                    progress(at)
+            self._flows.end()
+        finally:
+            self._flows.follow = None
         yield from self._telling.given()
         if source.loss:
             self.losses.append(f"{path}: {source.loss}")
@@ -249,7 +289,9 @@ class Line:
     def _syn(self, time: float, packet: Packet, data: bytes) -> str | None:
         _, addresses, ttl, at, _ = packet
         source, _, sequence, _, offset, flags, window = tcp_header(data, at)
-        if not flags & _ACK or source not in self._rules.answering:
+        if not flags & _ACK:
+            return self._knock(time, sequence, addresses, data[at : at + 4])
+        if source not in self._rules.answering:
             return "not_wanted"
         self._counts["syn_acks"] += 1
         address = addresses[: len(addresses) >> 1]
@@ -264,4 +306,11 @@ class Line:
             news = self._telling.say(server, kind, value, time, "tcp")
             # The stack answers every handshake alike: one that says nothing new is enough.
             self._telling.judge(who, time, news=news, weight=ENOUGH)
+        return None
+
+    def _knock(self, time: float, sequence: int, addresses: bytes, ports: bytes) -> str | None:
+        """A SYN that answers nothing. What is in a file is not what the prober does now."""
+        if self._flows.follow or addresses[: len(addresses) >> 1] not in self.wanted.sources:
+            return "not_wanted"
+        self._knocks.saw(addresses + ports, sequence, time)
         return None

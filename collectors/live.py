@@ -51,8 +51,10 @@ class Live:
         before, self._section = self._section, section
         # A new agent says what the one before did: that needs no new filter.
         if before and _but_for_whom(before) == _but_for_whom(section):
+            self._line.release(section.withdrawn)
             return
         self._line.look_for(section.wanted)
+        self._line.release(section.withdrawn)
         for name in [name for name in self.taps if name not in section.interfaces]:
             self.taps.pop(name).close()
         self._plan()
@@ -160,7 +162,7 @@ def _but_for_whom(section: Section) -> dict[str, object]:
 
     Workers that share the flows have to be in one group: theirs is that of the agent that there is now.
     """
-    return section.settings | {"number": 0, "fanout": section.shape.fanout}
+    return section.settings | {"number": 0, "withdrawn": 0, "fanout": section.shape.fanout}
 
 
 class Flood:

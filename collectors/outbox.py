@@ -15,6 +15,7 @@ from agent.model import Observation
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 # What one message holds at most; the agent refuses more (agent/messages.py).
 MAX_BATCH = 256
@@ -64,6 +65,19 @@ class Outbox:
                 return
             self._counting = True
         self._waiting.append((kind, body))
+
+    def say_first(self, kind: Type, body: dict[str, Any]) -> None:
+        """Queue a message before what waits: behind none but the one that is on its way."""
+        self._waiting.appendleft((kind, body))
+
+    def drop(self, wanted: Callable[[Observation], bool]) -> list[Observation]:
+        """Let go of the observations that wait and are not wanted any more; they are given back."""
+        gone = [each for each in self._waiting if isinstance(each, Observation) and not wanted(each)]
+        if gone:
+            unwanted = set(map(id, gone))
+            self._waiting = deque(each for each in self._waiting if id(each) not in unwanted)
+            self._observations -= len(gone)
+        return gone
 
     def flush(self) -> None:
         """Send as much as the socket takes at once. Raises OSError when the agent has gone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from socket import AF_INET, AF_INET6, inet_pton
 from typing import Any, NamedTuple
 
 from agent.ipc import Unexpected
@@ -11,7 +12,10 @@ from collectors.packets.wanted import Tiers, Wanted
 
 
 class Section(NamedTuple):
-    """One section. ``number`` says which of all that were sent; ``settings`` are its keys as they came."""
+    """One section. ``number`` says which of all that were sent; ``settings`` are its keys as they came.
+
+    ``withdrawn`` is the number of the last withdrawal that its prefixes know of.
+    """
 
     number: int
     files: tuple[str, ...]
@@ -21,6 +25,7 @@ class Section(NamedTuple):
     bounds: Bounds
     settings: dict[str, Any]
     log: dict[str, str]
+    withdrawn: int = 0
 
 
 # Of each key that is read here: what it has to be. A list is of texts, unless it says otherwise.
@@ -29,8 +34,10 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "resolvers": list, "encapsulations": list, "dissectors": list, "ports": list, "ring_mib": int, "block_ms": int,
     "workers": int, "cpus": list, "promiscuous": bool, "ignore_outgoing": bool, "synack_sample": int,
     "mute_seconds": int, "suspect_seconds": int, "max_streams": int, "stream_seconds": int, "max_bytes": int,
-    "queue": int, "user": str, "fanout": int, "log": dict,
+    "queue": int, "user": str, "fanout": int, "log": dict, "withdrawn": int, "probe_sources": list,
 }  # fmt: skip
+# What an agent need not say: it has taken nothing back, and nobody knocks.
+_UNSAID: dict[str, Any] = {"withdrawn": 0, "probe_sources": []}
 _NUMBERS = frozenset({"ports", "cpus"})
 
 GLIMPSE = 64  # of the frames that nobody can read, one in so many is counted
@@ -39,7 +46,7 @@ GLIMPSE = 64  # of the frames that nobody can read, one in so many is counted
 def section(body: dict[str, Any]) -> Section:
     """The section that a message holds. Raises Unexpected, which names the key, and InputError for no prefix."""
     for key, kind in _KEYS.items():
-        value: Any = body.get(key)
+        value: Any = body.get(key, _UNSAID.get(key))
         # A bool is an int to Python and not to us.
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise Unexpected("invalid", f"SECTION: {key} is not what it must be")
@@ -47,11 +54,14 @@ def section(body: dict[str, Any]) -> Section:
             raise Unexpected("invalid", f"SECTION: {key} holds something else than it must")
     bounds = Bounds(body["max_streams"], body["stream_seconds"], body["max_bytes"])
     inputs = tuple(body["files"]), tuple(body["interfaces"])
-    return Section(body["number"], *inputs, wanted(body), shape(body), bounds, body, body["log"])
+    settings = _UNSAID | body
+    return Section(
+        body["number"], *inputs, wanted(settings), shape(body), bounds, settings, body["log"], settings["withdrawn"]
+    )
 
 
 def wanted(body: dict[str, Any]) -> Wanted:
-    """What is to be looked at. Raises InputError for text that is no prefix."""
+    """What is to be looked at. Raises InputError for text that is no prefix, Unexpected for a source that is none."""
     return Wanted(
         tiers=Tiers(body["handshakes"], body["headers"], body["resolvers"]),
         dissectors=frozenset(body["dissectors"]),
@@ -60,7 +70,15 @@ def wanted(body: dict[str, Any]) -> Wanted:
         # A file is read whole: what is in it was sampled by whoever made it.
         sample=body["synack_sample"] if body["interfaces"] else 1,
         glimpse=GLIMPSE if body["interfaces"] else 0,
+        sources=tuple(map(_packed, body["probe_sources"])) if body["interfaces"] else (),
     )
+
+
+def _packed(address: str) -> bytes:
+    try:
+        return inet_pton(AF_INET6 if ":" in address else AF_INET, address)
+    except OSError:
+        raise Unexpected("invalid", "SECTION: probe_sources holds something that is no address") from None
 
 
 def shape(body: dict[str, Any]) -> Shape:

@@ -19,8 +19,10 @@ from agent import ipc
 from agent.errors import InputError
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
+from collectors.knocks import MAX_BATCH
 from collectors.outbox import MAX_VALUE, Outbox
 from collectors.section import Section, section
+from collectors.withdrawals import withdrawal
 
 if TYPE_CHECKING:
     import logging
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
 
     from agent.model import Observation
     from collectors.live import Live
+    from collectors.withdrawals import Withdrawal
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone; a new one will be there for the next capture process
 NOT_PERMITTED = 77  # EX_NOPERM
 
 _BEAT = 1.0  # seconds between two messages of counters
 _CHUNK = 65_536
-_ACCEPTED = frozenset({Type.SECTION, Type.MUTES})
+_ACCEPTED = frozenset({Type.SECTION, Type.MUTES, Type.WITHDRAWN})
 
 
 # What is imported only when it is first needed, by us or by the interpreter.
@@ -65,6 +68,12 @@ class Reads(Protocol):
 
     def mute(self, addresses: list[str], until: float) -> None: ...
 
+    def withdraw(self, withdrawal: Withdrawal) -> None: ...
+
+    def wants(self, observation: Observation) -> bool: ...
+
+    def knocks(self) -> list[dict[str, Any]]: ...
+
 
 class Capture:
     """Reads inputs through the line and tells the agent. ``clock`` only rises; in seconds."""
@@ -78,11 +87,17 @@ class Capture:
         self._malformed = 0
         self._losses = 0
         self._sample = Sample()
-        self._own = {"told_too_long": 0, "queue_full": 0, "parse_microseconds": 0}
+        self._own = {"told_too_long": 0, "queue_full": 0, "withdrawn_untold": 0, "parse_microseconds": 0}
         self._unapplied: int | None = None
+        self._agent: Agent | None = None
+        self._sections: list[Section] = []
 
-    def read(self, files: tuple[str, ...], *, counting: bool) -> None:
-        """Read every file to its end; one that cannot be read is logged and counted, and the others are read."""
+    def read(self, files: tuple[str, ...], *, counting: bool, agent: Agent | None = None) -> None:
+        """Read every file to its end; one that cannot be read is logged and counted, and the others are read.
+
+        ``agent`` is listened to as it goes. What it takes back holds at once, a new section behind the last file.
+        """
+        self._agent = agent
         read = unreadable = 0
         self._tell_inputs(len(files), 0, 0)
         for path in files:
@@ -114,16 +129,33 @@ class Capture:
                 self._outbox.meet(agent.connection)
                 self._line.begin_anew()
                 self._tell_inputs(0, 0, 0)
-            for kind, body in agent.heard():
-                if kind is Type.MUTES:
-                    self._line.mute(body["addresses"], time.time() + body["seconds"])
-                else:
-                    new = section(body)
-                    begin("capture", new.log.get("level", "info"), new.log.get("format", "logfmt"))
-                    self._follow(live, new)
+            self._hear(agent)
+            for new in self._sections:
+                begin("capture", new.log.get("level", "info"), new.log.get("format", "logfmt"))
+                self._follow(live, new)
+            self._sections.clear()
             more = self._turn(live)
             if not agent.absent:
                 self._flush(agent)
+
+    def _hear(self, agent: Agent) -> None:
+        """Do what the agent has said since; sections are left for who looks."""
+        for kind, body in agent.heard():
+            if kind is Type.MUTES:
+                self._line.mute(body["addresses"], time.time() + body["seconds"])
+            elif kind is Type.WITHDRAWN:
+                self._withdraw(agent, withdrawal(body))
+            else:
+                self._sections.append(section(body))
+
+    def _withdraw(self, agent: Agent, withdrawal: Withdrawal) -> None:
+        """Look no more at these, nor tell what was seen of them, and say so before anything else is read."""
+        self._line.withdraw(withdrawal)
+        for observation in self._outbox.drop(self._line.wants):
+            self._own["withdrawn_untold"] += 1
+            self._line.forget(observation)
+        self._outbox.say_first(Type.CANCELLED, {"number": withdrawal.number})
+        self._flush(agent)
 
     def _flush(self, agent: Agent) -> None:
         try:
@@ -145,6 +177,7 @@ class Capture:
                 self._line.forget(observation)
             else:
                 self._take(observation)
+        self._tell_knocks()
         if self._unapplied is not None and live.settled:
             self._outbox.say(Type.APPLIED, {"number": self._unapplied})
             self._unapplied = None
@@ -152,8 +185,15 @@ class Capture:
             self._beat(live)
         return more
 
+    def _tell_knocks(self) -> None:
+        knocks = self._line.knocks()
+        for at in range(0, len(knocks), MAX_BATCH):
+            self._outbox.say(Type.KNOCKS, {"knocks": knocks[at : at + MAX_BATCH]})
+
     def _progress(self, at: int) -> None:
         """The line has come this far in a file: now and then what has gathered is sent."""
+        if self._agent:
+            self._hear(self._agent)
         if self._clock() >= self._due:
             self._beat()
             self._outbox.drain()
@@ -281,7 +321,7 @@ def _be(connection: socket.socket, agent: Agent, wanted: Section, log: logging.L
     gc.set_threshold(100_000)
     line = Line(wanted.wanted, wanted.bounds)
     capture = Capture(Outbox(connection, wanted.settings["queue"]), line, log, time.monotonic)
-    capture.read(wanted.files, counting=wanted.settings["count_frames"])
+    capture.read(wanted.files, counting=wanted.settings["count_frames"], agent=agent)
     capture.watch(Live(line, Links(), log, time.monotonic, time.time), wanted, agent)
 
 

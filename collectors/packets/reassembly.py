@@ -232,13 +232,15 @@ class Reassembly:
         return left
 
     def keep(self, wanted: Callable[[bytes], bool]) -> None:
-        """Forget every stream whose server is not wanted, and what was held of it."""
+        """Forget every stream whose server is not wanted, what was held of it, and where one of his would begin."""
         for key, stream in list(self.streams.items()):
             if not wanted(stream.server):
                 stream.held.clear()
                 self._close(stream)
                 del self.streams[key]
         self._left = [stream for stream in self._left if wanted(stream.server)]
+        for key in [key for key in self._anchors if not wanted(_server(key))]:
+            del self._anchors[key]
 
     def drain(self) -> list[Stream]:
         """Empty the table: every stream that had not said all."""
@@ -247,3 +249,9 @@ class Reassembly:
         self._anchors.clear()
         self._left = []
         return left
+
+
+def _server(anchor: bytes) -> bytes:
+    """Packed address and port of who sent a SYN-ACK: an anchor is its addresses and ports."""
+    ports = len(anchor) - 4
+    return anchor[: ports >> 1] + anchor[ports : ports + 2]

@@ -17,6 +17,7 @@ from agent.model import Endpoint, Observation
 from collectors import service
 from collectors.outbox import Outbox
 from collectors.section import section
+from collectors.withdrawals import Withdrawal
 from tests.collectors.test_section import body
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class Lines:
         self.found: list[Observation] = []
         self.forgotten: list[Observation] = []
         self.muted: list[str] = []
+        self.withdrawn: list[Withdrawal] = []
+        self.knocked: list[dict[str, Any]] = []
         self.anew = 0
         self.counts = {"frames_seen": 0, "malformed_smtp": 0}
 
@@ -60,6 +63,16 @@ class Lines:
 
     def mute(self, addresses: list[str], until: float) -> None:
         self.muted += addresses
+
+    def withdraw(self, withdrawal: Withdrawal) -> None:
+        self.withdrawn.append(withdrawal)
+
+    def wants(self, observation: Observation) -> bool:
+        return not any(observation.server.address in (*w.handshakes, *w.headers) for w in self.withdrawn)
+
+    def knocks(self) -> list[dict[str, Any]]:
+        knocks, self.knocked = self.knocked, []
+        return knocks
 
 
 def seen(value: str = "ready", number: int = 1) -> Observation:
@@ -260,6 +273,78 @@ def test_a_new_section_and_mutes_are_taken_while_it_watches() -> None:
     assert live.followed == [1, 2]
     assert line.muted == mutes["addresses"]
     assert [body.number for kind, body in said if kind is Type.APPLIED] == [2]
+
+
+def test_what_is_taken_back_is_not_told_any_more_and_said_to_have_ended_before_all_else() -> None:
+    line = Lines({})
+    here, there = socket.socketpair()
+    outbox = Outbox(here, 9)
+    for observation in (seen("a"), other := seen("b")._replace(server=Endpoint("192.0.2.2", 25)), seen("c")):
+        outbox.put(observation)
+    capture = service.Capture(outbox, line, LOG, lambda: 0.0)
+    agent = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED}))
+    agent.send(Type.WITHDRAWN, {"number": 5, "handshakes": [], "headers": ["192.0.2.1"]})
+    with pytest.raises(PermissionError, match="enough"):
+        capture.watch(Taps(line, 1, []), section(body(number=1)), service.Agent(here))  # type: ignore[arg-type]
+    here.close()
+    said = [(kind, validated(kind, body)) for kind, body in iter(agent.receive, None)]
+    there.close()
+    assert (said[0][0], said[0][1].number) == (Type.CANCELLED, 5)
+    assert [o.observation().server for kind, m in said if kind is Type.OBSERVATIONS for o in m.told] == [other.server]
+    assert [o.value for o in line.forgotten] == ["a", "c"]
+
+
+def test_what_is_taken_back_while_a_file_is_read_holds_at_once_and_a_section_waits() -> None:
+    line = Lines({"a": [seen("x"), seen("y")]})
+    here, there = socket.socketpair()
+    agent = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED, Type.INPUTS}))
+    agent.send(Type.SECTION, body(number=2))
+    agent.send(Type.WITHDRAWN, {"number": 5, "handshakes": ["192.0.2.9"], "headers": []})
+    capture = service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0)
+    capture.read(("a",), counting=True, agent=service.Agent(here))
+    assert line.withdrawn == [Withdrawal(5, ["192.0.2.9"], [])]
+    live = Taps(line, 5, [])
+    with pytest.raises(PermissionError, match="enough"):
+        capture.watch(live, section(body(number=1)), service.Agent(here))  # type: ignore[arg-type]
+    assert live.followed == [1, 2]
+    here.close()
+    kinds = [kind for kind, _ in iter(agent.receive, None)]
+    there.close()
+    assert kinds.index(Type.CANCELLED) < kinds.index(Type.APPLIED)
+
+
+@pytest.mark.parametrize(
+    "change", [{"number": "1"}, {"number": True}, {"handshakes": "a"}, {"headers": [1]}, {"headers": None}], ids=repr
+)
+def test_a_withdrawal_that_is_none_ends_the_role(change: dict[str, Any]) -> None:
+    line = Lines({})
+    said = {"number": 1, "handshakes": [], "headers": []} | change
+    here, there = socket.socketpair()
+    with here, there:
+        there.sendall(ipc.frame(Type.WITHDRAWN, said))
+        capture = service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0)
+        with pytest.raises(ipc.Unexpected, match=next(iter(change))):
+            capture.watch(Taps(line, 9, []), section(body()), service.Agent(here))  # type: ignore[arg-type]
+
+
+def test_knocks_are_told_in_messages_that_the_agent_takes() -> None:
+    line = Lines({})
+    knock = {"source": "192.0.2.9", "source_port": 40_000, "address": "198.51.100.7", "port": 443, "time": 1.5}
+    line.knocked = [knock | {"source_port": port} for port in range(1, 601)]
+    here, there = socket.socketpair()
+    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
+    agent = ipc.Link(there, frozenset({Type.COUNTERS, Type.KNOCKS}))
+    with pytest.raises(PermissionError, match="enough"):
+        service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0).watch(
+            Taps(line, 2, []),
+            section(body()),
+            service.Agent(here),  # type: ignore[arg-type]
+        )
+    here.close()
+    told = [validated(kind, body).knocks for kind, body in iter(agent.receive, None) if kind is Type.KNOCKS]
+    there.close()
+    assert [len(knocks) for knocks in told] == [256, 256, 88]
+    assert [knock.source_port for knocks in told for knock in knocks] == list(range(1, 601))
 
 
 def test_an_agent_that_has_gone_is_followed_by_the_one_that_is_handed_over() -> None:
