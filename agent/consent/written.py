@@ -33,7 +33,7 @@ def rfc3339(moment: datetime) -> str:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):  # ZoneInfoNotFoundError is the first of these
         raise ValueError("is no time zone; write it like Europe/Amsterdam") from None
     return name
 
@@ -61,7 +61,7 @@ Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 Short = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2000)]
 Lang = Literal["nl", "en"]
-Source = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]  # of a mapping: crm, netbox, ...
+Source = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]  # of a mapping: crm, netbox, ...; a metric's label
 
 DocumentKind = Literal["terms", "sla", "faq", "privacy_notice", "objection_page"]
 Tier = Literal["passive.handshake", "active.build"]
