@@ -203,7 +203,7 @@ def _rate(case: Case) -> bool:
     """A record may allow less than one a day, and that is none; it cannot allow more."""
     apart = max(case.conditions.limits.recheck, DAY)
     rested = case.address is not None and case.now - case.history.used(case.address) >= apart
-    return rested and case.leave_those(lambda record: record.scope.per_day >= 1)
+    return rested and (not case.records or case.leave_those(lambda record: record.scope.per_day >= 1))
 
 
 def _cooled(case: Case) -> bool:

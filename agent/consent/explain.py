@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from agent.consent.history import History
     from agent.leave import Conditions, Reason, Request
 
+# What has something to be about only if somebody is said to hold the address, if he is one, and if he gave a record.
+_OF_HOLDERS = frozenset({"mapping_conflict", "shared", "dynamic", "mapping_stale", "quarantine"})
+_OF_CUSTOMER = frozenset({
+    "contract_ended", "suspended", "no_contact", "not_announced", "announcement_period", "no_record",
+    "breaker_customer",
+})  # fmt: skip
+_OF_RECORDS = frozenset({
+    "record_not_in_force", "basis_not_enough", "document_unknown", "scope_address", "scope_excluded", "scope_port",
+    "scope_tier", "scope_probe", "outside_hours",
+})  # fmt: skip
+
 
 class Input(NamedTuple):
     """One input. ``reason``: the refusal that it would be, None where it is in order; ``change``: what would help."""
@@ -59,7 +70,9 @@ WORDS: dict[Reason, Words] = {
     "kill_switch": Words(
         "kill switch",
         lambda case: phrases.is_known(case.conditions.killed, "on", "off"),
-        _fixed("knockfirst kill-switch off"),
+        lambda case: (
+            "knockfirst kill-switch off" if case.conditions.killed else "make it possible to see the file of it"
+        ),
         OPERATOR,
     ),
     "not_armed": Words(
@@ -74,7 +87,7 @@ WORDS: dict[Reason, Words] = {
         _fixed("nothing can: nobody is knocked at there with this configuration"),
         "nobody",
     ),
-    "deny_list": Words("deny file", phrases.denied, _fixed("take it out of the file that probe.deny names"), OPERATOR),
+    "deny_list": Words("deny file", phrases.denied, phrases.denied_change, OPERATOR),
     "objection": Words(
         "objections",
         phrases.objections,
@@ -216,12 +229,23 @@ def inputs(register: Reads, history: History, request: Request, conditions: Cond
     case = Case(register, history, request, conditions)
     made = []
     for reason, passes in CHECKS:
+        if not _applies(reason, case):
+            continue
         fine, words = passes(case), WORDS[reason]
         change = "" if fine else words.change(case)
         made.append(Input(words.name, words.value(case), None if fine else reason, change, "" if fine else words.who))
         if case.address is None:
             break
     return made
+
+
+def _applies(reason: Reason, case: Case) -> bool:
+    """Whether there is anything to be said: where nobody holds the address, there is nobody's record to speak of."""
+    if reason in _OF_HOLDERS:
+        return bool(case.asserted)
+    if reason in _OF_CUSTOMER:
+        return case.holder is not None
+    return reason not in _OF_RECORDS or bool(case.customer.records)
 
 
 def first(told: Iterable[Input]) -> Input | None:

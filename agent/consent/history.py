@@ -6,7 +6,7 @@ on record of a later time counts as of just now. A clock that was set ahead is n
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.privacy import one
@@ -131,7 +131,7 @@ class History:
 
     def starts(self, time: float) -> int:
         """How many probes have begun in the minute before ``time``, or on record of later."""
-        return len(self._starts) - bisect_left(self._starts, time - MINUTE)
+        return len(self._starts) - bisect_right(self._starts, time - MINUTE)
 
     def open_breakers(self, time: float) -> dict[str, int]:
         """How many breakers are open, by their level: what a metric shows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from agent.consent import hours
@@ -27,6 +28,8 @@ def when(time: float) -> str:
 
 def lasting(seconds: float) -> str:
     """A duration for people, in its two largest units."""
+    if not isfinite(seconds):
+        return "a time not known"
     left, parts = int(max(seconds, 0)), []
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
         if left >= size:
@@ -46,8 +49,13 @@ def block(case: Case) -> str:
 
 
 def denied(case: Case) -> str:
-    fine = case.conditions.denied is not None and in_any(case.conditions.denied, case.address)
-    return is_known(case.conditions.denied, "in the deny file" if fine else "not in the deny file", "not in it")
+    denied = case.conditions.denied
+    return "not readable" if denied is None else ("names it" if in_any(denied, case.address) else "does not name it")
+
+
+def denied_change(case: Case) -> str:
+    what = "see that it can be read" if case.conditions.denied is None else "take the address out of it"
+    return f"{what}: the file that probe.deny names"
 
 
 def objections(case: Case) -> str:
