@@ -15,6 +15,7 @@ from agent.consent.fold import Ended, Folded, Lift, Said
 from agent.consent.mapping import Mapping
 from agent.consent.passive import Passive
 from agent.consent.reading import seconds
+from agent.consent.written import BODIES
 from agent.leave import Limits
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from agent.audit.entry import Opened
     from agent.consent.state import Customer, Mapped, Objection, Range
     from agent.privacy import Ranges, Sets
+
+_Name = tuple[str, str]  # of an objection: whose it is, and its id
 
 _ENDS = {
     "record.refused": "refused",
@@ -41,10 +44,10 @@ class Register:
         self._mapping = Mapping()
         self._customers: dict[str, Folded] = {}
         self._synced: dict[str, float] = {}
-        self._objectors: dict[str, str] = {}  # objection -> the customer whose it is
+        self._objectors: dict[str, tuple[str, ...]] = {}  # objection -> whose it is; never rely on there being one
         self._lifts: dict[str, list[Lift]] = {}  # by objection, whether or not that was heard of yet
-        self._cover: Covering[tuple[str, ...]] = Covering()  # the objections that stand, by what they cover
-        self._covered: dict[str, tuple[Range, ...]] = {}
+        self._cover: Covering[tuple[_Name, ...]] = Covering()  # the objections that stand, by what they cover
+        self._covered: dict[_Name, tuple[Range, ...]] = {}
         self._passive = Passive()
 
     def load(self, entries: Iterable[Opened]) -> None:
@@ -64,10 +67,13 @@ class Register:
         Raises ValueError or KeyError where the body is not what ``agent.consent.written`` lets in.
         """
         kind = entry.kind
-        if kind.startswith(("record.", "mapping.")) and entry.private is not None:
+        if kind in BODIES:
+            if entry.private is None:
+                return  # the key was shredded
             self._of_customer(kind, entry, entry.private)
         elif kind == "mapping.synced":
-            source, at = entry.public["source"], seconds(entry.public["at"])
+            source = entry.public["source"]
+            at = min(seconds(entry.public["at"]), entry.time)  # nothing was read that is yet to come
             self._synced[source] = max(at, self._synced.get(source, at))
         elif kind == "document.published":
             self.documents[entry.public["sha256"]] = entry.public["kind"]
@@ -83,13 +89,13 @@ class Register:
         if folded is None:
             folded = self._customers[ref] = Folded(ref)
         folded.changed()
-        if kind.startswith("mapping."):
-            self._map(folded, kind, private, entry.time)
-        elif kind == "record.given":
+        if kind == "record.given":
             folded.give(entry, private)
             self._lift_again(folded)
         elif kind == "record.announced":
             folded.announce(reading.announcement(private, entry.time))
+        elif kind == "mapping.asserted" or kind == "mapping.withdrawn":  # noqa: PLR1714  (on the way of a load)
+            self._map(folded, kind, private, entry.time)
         elif kind == "record.objected":
             self._object(folded, fold.objection(private, entry.time), entry.number)
         else:
@@ -129,7 +135,8 @@ class Register:
 
     def _object(self, folded: Folded, objection: Objection, number: int) -> None:
         if folded.object(objection, number):
-            self._objectors[objection.id] = folded.ref
+            refs = self._objectors.get(objection.id, ())
+            self._objectors[objection.id] = refs if folded.ref in refs else (*refs, folded.ref)
             self._settle(objection.id)
 
     def _lift_again(self, folded: Folded) -> None:
@@ -139,30 +146,35 @@ class Register:
 
     def _settle(self, name: str) -> None:
         """Whether an objection stands, by all that is known now."""
-        folded = self._customers.get(self._objectors.get(name, ""))
-        if folded is None:
-            return
         lifts = [(lift, self._customers[lift.customer]) for lift in self._lifts.get(name, ())]
-        for place, each in enumerate(folded.objected):
-            if each.objection.id == name:
-                folded.lifted(place, lifts)
-        self._recover(folded)
+        for ref in self._objectors.get(name, ()):
+            folded = self._customers[ref]
+            for place, each in enumerate(folded.objected):
+                if each.objection.id == name:
+                    folded.lifted(place, lifts)
+            self._recover(folded)
 
     def _recover(self, folded: Folded) -> None:
         """Where this customer's objections stand, anew."""
         for each in folded.objected:
-            name = each.objection.id
+            name = (folded.ref, each.objection.id)
             now = () if each.objection.lifted is not None else self._extent(folded, each.objection)
             was = self._covered.get(name, ())
             if now == was:
                 continue
             for prefix in set(was) - set(now):
-                left = tuple(one for one in self._cover.get(prefix) or () if one != name)
-                self._cover.put(prefix, left) if left else self._cover.drop(prefix)
+                self._uncover(prefix, name)
             for prefix in set(now) - set(was):
                 self._cover.put(prefix, (*(self._cover.get(prefix) or ()), name))
             self._covered[name] = now
             self._passive.objected(folded)
+
+    def _uncover(self, prefix: Range, name: _Name) -> None:
+        left = tuple(one for one in self._cover.get(prefix) or () if one != name)
+        if left:
+            self._cover.put(prefix, left)
+        else:
+            self._cover.drop(prefix)
 
     def _extent(self, folded: Folded, objection: Objection) -> tuple[Range, ...]:
         """What an objection is about, where it stands.
@@ -181,10 +193,10 @@ class Register:
         if folded is None:
             return
         for each in folded.objected:
-            self._objectors.pop(each.objection.id, None)
-            for prefix in self._covered.pop(each.objection.id, ()):
-                left = tuple(one for one in self._cover.get(prefix) or () if one != each.objection.id)
-                self._cover.put(prefix, left) if left else self._cover.drop(prefix)
+            name = (ref, each.objection.id)
+            self._objectors[name[1]] = tuple(one for one in self._objectors[name[1]] if one != ref)
+            for prefix in self._covered.pop(name, ()):
+                self._uncover(prefix, name)
         for lift in folded.lifts:
             self._lifts[lift.objection].remove(lift)
             self._settle(lift.objection)
@@ -209,16 +221,16 @@ class Register:
 
     def objection(self, name: str) -> tuple[str, Objection] | None:
         """Whose an objection is, and what it says, whether or not it stands."""
-        ref = self._objectors.get(name)
-        return None if ref is None else (ref, self._objection(name))
+        refs = self._objectors.get(name)
+        return (refs[0], self._objection((refs[0], name))) if refs else None
 
-    def _objection(self, name: str) -> Objection:
-        folded = self._customers[self._objectors[name]]
-        return next(each.objection for each in folded.objected if each.objection.id == name)
+    def _objection(self, name: _Name) -> Objection:
+        ref, id_ = name
+        return next(each.objection for each in self._customers[ref].objected if each.objection.id == id_)
 
     def objected_ranges(self, name: str) -> Ranges:
         """Where an objection stands: the addresses that it takes away. Prefixes, neither sorted nor disjoint."""
-        return list(self._covered.get(name, ()))
+        return [prefix for ref in self._objectors.get(name, ()) for prefix in self._covered.get((ref, name), ())]
 
     def customer(self, ref: str) -> Customer | None:
         folded = self._customers.get(ref)
