@@ -1,4 +1,4 @@
-"""The texts for customers: both languages say the same, every fact is the configuration's, and templates only compute."""
+"""The texts for customers: both languages say the same, all facts are the configuration's, templates only compute."""
 
 from __future__ import annotations
 
