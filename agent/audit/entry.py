@@ -14,7 +14,7 @@ KINDS = (
     "mapping.asserted", "mapping.withdrawn", "mapping.synced", "mapping.held",
     "document.published", "snapshot.taken", "probing.checked",
     "probe.intent", "probe.outcome", "probe.denied", "kill_switch.on", "kill_switch.off",
-    "register.read", "finding.read", "customer.exported", "customer.erased",
+    "objection.unmatched", "register.read", "finding.read", "customer.exported", "customer.erased",
 )  # fmt: skip
 
 

@@ -50,6 +50,24 @@ class Covering(Generic[T]):
         """The values of all prefixes that cover the address, that of the longest prefix first."""
         return [table[key] for bits, table in self._sizes if (key := address >> bits) in table]
 
+    def over(self, prefix: Range) -> list[T]:
+        """The values of all prefixes that cover all of this one, that of the longest first."""
+        first, width = prefix[0], (prefix[1] - prefix[0]).bit_length()
+        return [table[key] for bits, table in self._sizes if bits >= width and (key := first >> bits) in table]
+
+    def inside(self, prefix: Range) -> Iterator[T]:
+        """The values of all prefixes that are smaller than this one and lie in it."""
+        first, last = prefix
+        width = (last - first).bit_length()
+        for bits, table in self._sizes:
+            if bits >= width:
+                return
+            keys = range(first >> bits, (last >> bits) + 1)
+            if last - first >> bits < len(table):
+                yield from (table[key] for key in keys if key in table)
+            else:
+                yield from (value for key, value in table.items() if key in keys)
+
     def items(self) -> Iterator[tuple[Range, T]]:
         for bits, table in self._sizes:
             behind = (1 << bits) - 1

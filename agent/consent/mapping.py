@@ -197,6 +197,13 @@ class Mapping:
                     times.append(max(mine.since, self._known.get(key, 0.0)))
         return max(times, default=None)
 
+    def sole(self, prefix: Range) -> str | None:
+        """The one customer in whose mapping all of a prefix lies, and of which nobody else has any part by any source."""
+        around = self._claims.over(prefix)
+        customers = {one.customer for one in self._settled(around, (), None)} if around else set()
+        customers |= {one.customer for claims in self._claims.inside(prefix) for one in claims}
+        return customers.pop() if around and len(customers) == 1 else None
+
     def segments(self) -> Iterator[tuple[int, int, Claims]]:
         """Every stretch of mapped addresses and its holders, as ``holders`` gives them; sorted, disjoint.
 
