@@ -19,6 +19,7 @@ COMMANDS = {
     "capture-filter": ("collectors.filter_command:main", "print the program that the kernel runs on every frame"),
     "doctor": ("agent.tuning.doctor:main", "say at which stage the running daemon loses, and what helps"),
     "top": ("agent.tuning.top:main", "show what the running daemon does, each second anew"),
+    "probing": ("agent.commands.probing:main", "make probing.txt, and look whether it is published"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
     "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),
 }

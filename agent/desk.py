@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from agent.office import Office, Who
 
-VERBS: dict[str, str] = {}
+VERBS: dict[str, str] = {
+    "announce.record": "agent.verbs.announce:record",
+    "probing.checked": "agent.verbs.probing:checked",
+}
 
 _UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 

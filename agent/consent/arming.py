@@ -6,6 +6,7 @@ In a laboratory the same pieces are needed. What is not known counts as missing.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.audit.entry import Item
@@ -14,11 +15,8 @@ from agent.consent.written import rfc3339
 from agent.leave import PIECES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agent.audit.entry import Opened
     from agent.consent.register import Register
-    from agent.consent.state import Announcement
     from agent.sections import Config
 
 CHECKED_SECONDS = 30 * 86_400.0  # how long a look at probing.txt counts
@@ -76,7 +74,7 @@ class Published:
     def told(self, register: Register) -> bool:
         """Whether anybody was told anything that arrived. Asked again only of a register that has changed."""
         if self._told is None or self._told[0] != register.version:
-            found = any(delivered(customer.announcements) for customer in register.customers())
+            found = any(one.delivered == "yes" for each in register.customers() for one in each.announcements)
             self._told = register.version, found
         return self._told[1]
 
@@ -98,21 +96,16 @@ def missing(
     return tuple(piece for piece in PIECES if not there[piece])
 
 
-def delivered(announcements: Iterable[Announcement]) -> list[Announcement]:
-    """Those that arrived: of one text sent at one time, what was heard last counts (a bounce comes after a "yes")."""
-    last: dict[tuple[str, float], Announcement] = {}
-    for told in announcements:
-        before = last.get((told.sha256, told.sent))
-        if before is None or told.received >= before.received:
-            last[told.sha256, told.sent] = told
-    return [told for told in last.values() if told.delivered == "yes"]
-
-
-def checked_item(config: Config, sha256: str, at: float, expires: float) -> Item:
+def checked_item(config: Config, content: bytes, at: float, expires: float) -> Item:
     """What is put on record of a look at probing.txt that found what the configuration says."""
-    describes = probing_txt.describes(probing_txt.facts(config))
     return Item(
-        "probing.checked", {"sha256": sha256, "at": _text(at), "expires": _text(expires), "describes": describes}
+        "probing.checked",
+        {
+            "sha256": sha256(content).hexdigest(),
+            "at": _text(at),
+            "expires": _text(expires),
+            "describes": probing_txt.describes(probing_txt.facts(config)),
+        },
     )
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.errors import Malformed
+from agent.errors import ConfigError, Malformed
 from agent.leave import Budget
 
 if TYPE_CHECKING:
@@ -140,6 +140,16 @@ def differences(fields: dict[str, list[str]], told: Facts, now: float) -> list[s
     elif left > (MOST_DAYS + 1) * DAY:
         made.append(f"Expires: is more than {MOST_DAYS} days ahead")
     return made
+
+
+def judged(content: bytes, config: Config, now: float) -> list[str]:
+    """What is wrong with a file as it was seen, a sentence each. Raises ConfigError where nothing can be published."""
+    if faults := lacking(config):
+        raise ConfigError("\n".join(faults))
+    try:
+        return differences(read(content), facts(config), now)
+    except Malformed as error:
+        return [str(error)]
 
 
 def uri(contact: str) -> str:
