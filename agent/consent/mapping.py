@@ -198,7 +198,7 @@ class Mapping:
         return max(times, default=None)
 
     def sole(self, prefix: Range) -> str | None:
-        """The one customer in whose mapping all of a prefix lies, and of which nobody else has any part by any source."""
+        """The one customer in whose mapping all of a prefix lies, where nobody else has any part of it by any source."""
         around = self._claims.over(prefix)
         customers = {one.customer for one in self._settled(around, (), None)} if around else set()
         customers |= {one.customer for claims in self._claims.inside(prefix) for one in claims}

@@ -211,6 +211,10 @@ class Register:
         """
         return self._mapping.holders(address, time)
 
+    def sole(self, prefix: Range) -> str | None:
+        """The one customer in whose mapping all of a prefix lies; None where there is none, or somebody else too."""
+        return self._mapping.sole(prefix)
+
     def objections(self, address: int) -> tuple[Objection, ...]:
         """Every objection that stands and covers the address, whoever's it is."""
         nodes = self._cover.at(address)
