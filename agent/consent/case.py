@@ -52,9 +52,7 @@ class Case:
         if self.address is not None:
             self.asserted = register.holders(self.address)
             self.objections = register.objections(self.address)
-        self.standing = self.asserted
-        if any(each.until is not None for each in self.asserted):
-            self.standing = tuple(each for each in self.asserted if each.until is None or each.until > self.now)
+        self.standing = tuple([each for each in self.asserted if each.until is None or each.until > self.now])
         refs = {each.customer for each in self.standing}
         self.holder = refs.pop() if len(refs) == 1 else None
         known = None if self.holder is None else register.customer(self.holder)
@@ -64,7 +62,10 @@ class Case:
 
     def leave_those(self, fit: Callable[[Record], bool]) -> bool:
         """Whether some record in question fits; the others no longer are in question."""
-        fitting = tuple(record for record in self.records if fit(record))
+        records = self.records
+        if len(records) == 1:
+            return fit(records[0])
+        fitting = tuple([record for record in records if fit(record)])
         if fitting:
             self.records = fitting
         return bool(fitting)
@@ -97,7 +98,11 @@ def holds(ranges: Ranges, address: int) -> bool:
 
 def in_any(prefixes: Iterable[tuple[int, int]], address: int | None) -> bool:
     """Whether an address is in one of some prefixes, in any order."""
-    return address is not None and any(first <= address <= last for first, last in prefixes)
+    if address is not None:
+        for first, last in prefixes:
+            if first <= address <= last:
+                return True
+    return False
 
 
 def lifted(objection: Objection, now: float) -> bool:
@@ -108,8 +113,8 @@ def lifted(objection: Objection, now: float) -> bool:
 def objecting(case: Case) -> list[Objection]:
     """The objections that stand in the way: of whoever covers the address, and of each who is said to hold it."""
     found = [each for each in case.objections if not lifted(each, case.now)]
-    for ref in {each.customer for each in case.asserted}:
-        customer = case.customer if ref == case.holder else case.register.customer(ref)
+    for held in case.asserted:
+        customer = case.customer if held.customer == case.holder else case.register.customer(held.customer)
         for each in customer.objections if customer else ():
             covers = each.prefixes is None or in_any(each.prefixes, case.address)
             if covers and not lifted(each, case.now) and each not in found:
@@ -119,30 +124,36 @@ def objecting(case: Case) -> list[Objection]:
 
 def synced_age(case: Case) -> float | None:
     """Seconds since the source that was synchronised longest ago was; None where one of them never was."""
-    ages = [_age(case, each.source) for each in case.standing]
-    return None if not ages or None in ages else max(age for age in ages if age is not None)
-
-
-def _age(case: Case, source: str) -> float | None:
-    synced = case.register.synced(source)
-    # A synchronisation that is still to come is one of a clock that was set back: nobody knows how old it is.
-    return None if synced is None or synced > case.now else case.now - synced
+    oldest: float | None = None
+    for each in case.standing:
+        synced = case.register.synced(each.source)
+        # A synchronisation that is still to come is one of a clock that was set back: nobody knows how old it is.
+        if synced is None or synced > case.now:
+            return None
+        if oldest is None or synced < oldest:
+            oldest = synced
+    return None if oldest is None else case.now - oldest
 
 
 def handed_over(case: Case) -> float | None:
     """When the address last went from one customer to another, as far as is known; None for never."""
-    times = [max(each.before, each.since) for each in case.standing if each.before is not None]
-    # One that ran out by itself was a customer's, too.
-    times += [
-        e.until for e in case.asserted if e.until is not None and e.until <= case.now and e.customer != case.holder
-    ]
-    return max(times, default=None)
+    last: float | None = None
+    for each in case.asserted:
+        until, before = each.until, each.before
+        if until is not None and until <= case.now:
+            # What ran out by itself was a customer's, too.
+            over = until if each.customer != case.holder else None
+        else:
+            over = None if before is None else max(before, each.since)
+        if over is not None and (last is None or over > last):
+            last = over
+    return last
 
 
 def announced(case: Case) -> float | None:
     """When the first announcement was sent of those that were delivered, and are not known only from later on."""
     told = case.customer.announcements
-    return min((each.sent for each in told if each.delivered == "yes" and each.received <= case.now), default=None)
+    return min([each.sent for each in told if each.delivered == "yes" and each.received <= case.now], default=None)
 
 
 def in_force(record: Record, now: float) -> bool:

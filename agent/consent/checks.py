@@ -81,12 +81,13 @@ def _agreed(case: Case) -> bool:
 
 
 def _unshared(case: Case) -> bool:
-    customers = {each.customer for each in case.standing}
-    return bool(case.asserted) and len(customers) <= 1 and all(each.kind != "shared" for each in case.standing)
+    several = len(case.standing) > 1 and len({each.customer for each in case.standing}) > 1
+    return bool(case.asserted) and not several and "shared" not in [each.kind for each in case.standing]
 
 
 def _static(case: Case) -> bool:
-    return bool(case.asserted) and all(each.kind in ("static", "shared") for each in case.standing)
+    """What is shared has its own reason."""
+    return bool(case.asserted) and not [each for each in case.standing if each.kind not in ("static", "shared")]
 
 
 def _fresh(case: Case) -> bool:
@@ -96,8 +97,9 @@ def _fresh(case: Case) -> bool:
 
 def _settled(case: Case) -> bool:
     over = handed_over(case)
-    begun = all(each.since <= case.now for each in case.standing)
-    return bool(case.standing) and begun and (over is None or case.now - over >= case.conditions.limits.quarantine)
+    if over is not None and not case.now - over >= case.conditions.limits.quarantine:
+        return False
+    return bool(case.standing) and max([each.since for each in case.standing]) <= case.now
 
 
 def _routed(case: Case) -> bool:
@@ -152,9 +154,12 @@ def _documents(case: Case) -> bool:
     known = case.register.documents
 
     def published(record: Record) -> bool:
-        kinds = {kind for kind, _ in record.documents}
-        whole = "terms" in kinds and "objection_page" in kinds and ("sla" in kinds or "faq" in kinds)
-        return whole and all(known.get(sha256) == kind for kind, sha256 in record.documents)
+        kinds = set()
+        for kind, sha256 in record.documents:
+            if known.get(sha256) != kind:
+                return False
+            kinds.add(kind)
+        return "terms" in kinds and "objection_page" in kinds and ("sla" in kinds or "faq" in kinds)
 
     return case.leave_those(published)
 
@@ -165,11 +170,11 @@ def _scope_address(case: Case) -> bool:
 
 def _not_excluded(case: Case) -> bool:
     """An exclusion wins, in whichever of the customer's records that have not ended it stands."""
-    return case.address is not None and not any(
-        in_any(record.scope.excluded, case.address)
-        for record in case.customer.records
-        if record.ended is None and record.valid_until > case.now
-    )
+    for record in case.customer.records:
+        excluded = record.scope.excluded
+        if excluded and record.ended is None and record.valid_until > case.now and in_any(excluded, case.address):
+            return False
+    return case.address is not None
 
 
 def _port(case: Case) -> bool:

@@ -27,16 +27,17 @@ def _zone(name: str) -> ZoneInfo | None:
         return None
 
 
-def is_open(scope: Scope, time: float) -> bool:
-    """Whether this is one of the hours. In a zone that is not known, no hour is."""
-    zone = _zone(scope.zone)
-    if zone is None:
-        return False
+def _local(time: float, zone: ZoneInfo | None) -> datetime | None:
     try:
-        local = datetime.fromtimestamp(time, zone)
+        return None if zone is None else datetime.fromtimestamp(time, zone)
     except (OverflowError, ValueError, OSError):
-        return False
-    return _within(scope.hours, local.weekday(), local.hour * 60 + local.minute)
+        return None
+
+
+def is_open(scope: Scope, time: float) -> bool:
+    """Whether this is one of the hours. In a zone that is not known, no hour is, and at no time that is none."""
+    local = _local(time, _zone(scope.zone))
+    return local is not None and _within(scope.hours, local.weekday(), local.hour * 60 + local.minute)
 
 
 def _within(hours: Iterable[Hours], day: int, minute: int) -> bool:
@@ -54,12 +55,13 @@ def next_open(scope: Scope, time: float) -> float | None:
     if is_open(scope, time):
         return time
     zone = _zone(scope.zone)
-    found = [] if zone is None else [t for t in _starts(scope, time, zone) if t > time and is_open(scope, t)]
-    return min(found, default=None)
+    local = _local(time, zone)
+    starts = () if local is None or zone is None else _starts(scope, local, zone)
+    return min((start for start in starts if start > time and is_open(scope, start)), default=None)
 
 
-def _starts(scope: Scope, time: float, zone: ZoneInfo) -> Iterator[float]:
-    midnight = datetime.fromtimestamp(time, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+def _starts(scope: Scope, local: datetime, zone: ZoneInfo) -> Iterator[float]:
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     for ahead in range(9):
         day = midnight + timedelta(days=ahead)
         for hours in scope.hours:
