@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # An address that many sites share shows a name and a certificate for each; beyond some of a kind nothing new is learnt.
 MAX_OF_A_KIND = 12
+# What probes learn is little and dear: it is not crowded out by what is overheard. Three answers tell no more at once.
+MAX_ACTIVE = 64
 
 _Key = tuple[int, str, str]
 
@@ -63,8 +65,10 @@ class Inventory:
         key = _key(observation)
         if key in known:
             self.counts["repeats"] += 1
+            if known[key].origin == "active":
+                _renew(server, key, observation)
             return False
-        if len(known) >= MAX_OF_A_KIND and sum(kind == key[1] for _, kind, _ in known) >= MAX_OF_A_KIND:
+        if _is_surplus(known, observation):
             self.counts["surplus"] += 1
             return False
         known[key] = observation
@@ -140,6 +144,21 @@ class Inventory:
         """What is believed of every server, or only of those that show a sign of Exchange, as they were first seen."""
         wanted = [(server.number, address) for address, server in self._servers.items() if every or server.signed]
         return [a for _, address in sorted(wanted) if (a := self.assessment(address, at))]
+
+
+def _is_surplus(known: dict[_Key, Observation], observation: Observation) -> bool:
+    if observation.origin == "active":
+        return len(known) >= MAX_ACTIVE and sum(o.origin == "active" for o in known.values()) >= MAX_ACTIVE
+    kind = observation.kind
+    return len(known) >= MAX_OF_A_KIND and sum(of == kind for _, of, _ in known) >= MAX_OF_A_KIND
+
+
+def _renew(server: _Server, key: _Key, observation: Observation) -> None:
+    """Of what a probe has learnt the latest time counts; and what is overheard since needs no probe."""
+    before = server.observations[key]
+    server.observations[key] = observation
+    server.evidence = [e._replace(observation=observation) if e.observation is before else e for e in server.evidence]
+    server.assessed = None
 
 
 def _key(fact: Observation | Fact) -> _Key:

@@ -45,7 +45,8 @@ _OF_OLDEST_SERVERS = (
 )
 _NEXT_SERVERS = "SELECT last_seen, id FROM servers WHERE (last_seen, id) > (?, ?) ORDER BY last_seen, id LIMIT ?"
 _OF_SERVERS = (
-    "SELECT s.address, o.port, o.transport, o.kind, o.value, o.first_seen, o.origin, o.collector"
+    "SELECT s.address, o.port, o.transport, o.kind, o.value,"
+    " CASE o.origin WHEN 'active' THEN o.last_seen ELSE o.first_seen END, o.origin, o.collector"
     " FROM servers s JOIN observations o ON o.server = s.id"
     " WHERE (s.last_seen, s.id) > (?, ?) AND (s.last_seen, s.id) <= (?, ?) AND o.last_seen >= ?"
     " ORDER BY s.last_seen, s.id, o.id"
@@ -139,6 +140,7 @@ class Store:
     def load(self, since: float) -> Iterator[list[Observation]]:
         """Every fact last seen at that time or later, as it was first seen; the servers seen last come last.
 
+        What a probe has learnt comes as it was last seen: the latest answer is how things stand.
         Some servers at a time, so that others have their turn; what is seen again meanwhile may come twice. Raises
         sqlite3.Error.
         """

@@ -18,6 +18,7 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.build import BuildRange, Generation, Precision, generation_of
+from agent.exchange.active import superseded
 from agent.exchange.corroborate import corroborate, proxy_in_front, server_names
 from agent.model import GENERATIONS, Assessment, Evidence, Finding, Observation, Product, Verdict
 
@@ -70,7 +71,8 @@ def judge(evidence: Iterable[Evidence], catalogue: Catalogue | None = None) -> B
     supporting = [e for e in weighed if not e.claims.products or {product, "iis-smtp"}.intersection(e.claims.products)]
     generations, notes = _generations(supporting)
     generation = generations[0] if len(generations) == 1 else None
-    return Belief(product, generation, verdict, confidence, _build(supporting, generations, catalogue), notes)
+    build, doubts = _build(supporting, generations, catalogue)
+    return Belief(product, generation, verdict, confidence, build, notes + doubts)
 
 
 def _posterior(evidence: Sequence[Evidence]) -> dict[Product, float]:
@@ -130,18 +132,38 @@ def _claimed(e: Evidence) -> set[Generation]:
 
 def _build(
     supporting: Sequence[Evidence], generations: Sequence[Generation], catalogue: Catalogue | None
-) -> BuildRange | None:
-    """The most precise build that fits; of several servers at one address the oldest; else the generation's span."""
+) -> tuple[BuildRange | None, tuple[str, ...]]:
+    """The most precise build that fits, of several the oldest; else the generation's span. And what to know of it."""
     claims = [b for e in supporting if (b := e.claims.build) and generation_of(b.low) in generations]
     if claims:
         best = min(claims, key=lambda b: (("su", "cu", "generation", "product").index(b.precision), b.low))
-        return catalogue.clamp(best) if catalogue else best
+        doubts = _several(claims) if best.exact else ()
+        if catalogue and best.exact:
+            return _released(best, catalogue, doubts)
+        return (catalogue.clamp(best) if catalogue else best), doubts
     if catalogue and generations:
         spans = [s for g in generations if (s := catalogue.span_of(g))]
         if len(spans) == len(generations):
             precision: Precision = "generation" if len(generations) == 1 else "product"
-            return BuildRange(spans[0][0], spans[-1][1], precision)
-    return None
+            return BuildRange(spans[0][0], spans[-1][1], precision), ()
+    return None, ()
+
+
+def _several(claims: Sequence[BuildRange]) -> tuple[str, ...]:
+    """A balancer shows what the one server says and then what the other does; an attacker takes the older one."""
+    shown = {b.low for b in claims if b.exact}
+    return (f"{len(shown)} builds were shown at this address; the lowest of them counts",) if len(shown) > 1 else ()
+
+
+def _released(shown: BuildRange, catalogue: Catalogue, doubts: tuple[str, ...]) -> tuple[BuildRange, tuple[str, ...]]:
+    """What a server shows can lag by a few in the last part (microsoft/CSS-Exchange issue 396)."""
+    build = catalogue.released(shown.low)
+    if build == shown.low:
+        return shown, doubts
+    return shown._replace(low=build, high=build), (
+        *doubts,
+        f"{shown.low} is no released build; it is taken for {build}",
+    )
 
 
 def evidence_of(observation: Observation, book: Book) -> list[Evidence]:
@@ -154,7 +176,9 @@ def assess(
     address: str, observations: Sequence[Observation], matched: Sequence[Evidence], catalogue: Catalogue, at: date
 ) -> Assessment:
     """All that is believed of one server address, as of the day ``at``, from its observations and their matches."""
-    evidence = [*matched, *corroborate(observations, matched)]
+    old = superseded(observations)
+    current = [e for e in matched if e.observation not in old] if old else matched
+    evidence = [*current, *corroborate(observations, current)]
     proxy = proxy_in_front(observations, evidence)
     usable = [e for e in evidence if not (proxy and _is_the_proxys(e))]
     belief = judge(usable, catalogue)
@@ -171,7 +195,7 @@ def assess(
         evidence=tuple(evidence),
         findings=_findings(belief, catalogue, at) if exposed else (),
         proxy=proxy,
-        notes=belief.notes + _precision_note(belief),
+        notes=belief.notes + _precision_note(belief, usable),
     )
 
 
@@ -189,14 +213,19 @@ def _findings(belief: Belief, catalogue: Catalogue, at: date) -> tuple[Finding, 
     return ()
 
 
-def _precision_note(belief: Belief) -> tuple[str, ...]:
+def _precision_note(belief: Belief, evidence: Sequence[Evidence]) -> tuple[str, ...]:
     if belief.product not in ("exchange", "exchange-edge"):
         return ()
     reached = belief.build.precision if belief.build else "product"
+    asked = [e for e in evidence if e.observation.origin == "active"]
     why = {
         "su": "the exact build was shown in clear",
         "cu": "a cumulative update was shown; the security update on it was not",
         "generation": "handshake metadata bounds the generation; it carries no build",
         "product": "handshake metadata shows the product; it carries no build",
     }
+    if reached == "su" and any(e.claims.build and e.claims.build.precision == "su" for e in asked):
+        return ("precision su: the front end showed its exact build to a probe",)
+    if reached in ("generation", "product") and asked:
+        return (f"precision {reached}: the answer to a probe carried no build",)
     return (f"precision {reached}: {why[reached]}",)

@@ -31,6 +31,9 @@ _URGENCY: tuple[Status, ...] = (
     "vulnerable", "possible", "unknown", "fixed_if_configured", "not_assessed", "fixed", "not_affected",
 )  # fmt: skip
 _ONLINE = (15, 20)
+# What a release shows of itself where that is no build in the table: Exchange 2010 SP3 in its pages. The table names
+# those that Microsoft's own tools had to know of (microsoft/CSS-Exchange issue 396).
+_SHOWN = {Build(14, 3, 123, 3): Build(14, 3, 123, 4)}
 
 
 class Reach(NamedTuple):
@@ -107,6 +110,13 @@ class Catalogue:
         if found.build == build:
             return found if found.alias_of is None else self._original(found)
         return found._replace(exact=False) if not self.newer(build) else None
+
+    def released(self, shown: Build) -> Build:
+        """The build that one which a server shows stands for: of an alias its original, else the next lower known one
+        of its branch. What is newer than the table, or lower than its branch begins, stands for itself.
+        """
+        known = self.lookup(_SHOWN.get(shown, shown))
+        return (known.alias_of or known.build) if known else shown
 
     def _original(self, alias: Known) -> Known:
         assert alias.alias_of is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from agent.exchange.active import lone_versions
 from agent.model import Claims, Evidence, Observation
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def fields(value: str) -> dict[str, str]:
 def corroborate(observations: Sequence[Observation], evidence: Sequence[Evidence]) -> Iterator[Evidence]:
     """A self-signed certificate named by the short host name that the SMTP greeting gives: the default of Exchange
     setup, which SMTP keeps even where the web has a public one (Microsoft Learn, "Certificates in Exchange Server").
+    And a build in a probe's answer that nothing else in it bears out.
     """
+    yield from lone_versions(observations, evidence)
     hosts = {name.split(".")[0].lower() for o in observations if (name := _smtp_host(o))}
     for o in observations:
         if o.kind != "tls.certificate" or o.server.port not in MAIL_PORTS:
