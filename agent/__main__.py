@@ -20,6 +20,8 @@ COMMANDS = {
     "doctor": ("agent.tuning.doctor:main", "say at which stage the running daemon loses, and what helps"),
     "top": ("agent.tuning.top:main", "show what the running daemon does, each second anew"),
     "probing": ("agent.commands.probing:main", "make probing.txt, and look whether it is published"),
+    "import": ("collectors.registry.command:main", "take customers, prefixes and consent from CSV, JSON or NetBox"),
+    "audit": ("agent.commands.audit:main", "see that the log is whole, hand a customer his part of it, export it"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
     "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),
 }

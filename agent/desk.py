@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from agent.office import Office, Who
 
 VERBS: dict[str, str] = {
+    "registry.begin": "agent.verbs.registry:begin",
+    "registry.rows": "agent.verbs.registry:rows",
+    "registry.read": "agent.verbs.registry:read",
+    "registry.show": "agent.verbs.registry:show",
+    "registry.commit": "agent.verbs.registry:commit",
+    "registry.forget": "agent.verbs.registry:forget",
+    "registry.export": "agent.verbs.snapshot:export",
+    "registry.snapshot": "agent.verbs.snapshot:begin",
+    "registry.text": "agent.verbs.snapshot:text",
+    "registry.take": "agent.verbs.snapshot:take",
     "announce.record": "agent.verbs.announce:record",
+    "audit.prove": "agent.verbs.audit:prove",
     "probing.checked": "agent.verbs.probing:checked",
 }
 

@@ -1,1 +1,1 @@
-"""What comes from the operator: his books, his NetBox, his web server. Each by a command that ends."""
+"""The one-shot role ``import``: what CSV, JSON, NetBox or a snapshot says of customers, as rows for the register."""

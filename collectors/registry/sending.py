@@ -1,0 +1,83 @@
+"""How rows reach the register: in pieces, by orders, to a session in which nothing counts before all of it is there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from collectors.registry.reading import Reading, Row
+
+    Give = Callable[[str, dict[str, Any]], Iterable[dict[str, Any]]]
+
+PIECE = 128 << 10  # characters of JSON in one order: the agent is back at its work soon
+
+
+class Outcome(NamedTuple):
+    """What an import came to. ``changes``: sign, what, customer, text, whether it waits; only where it was shown."""
+
+    faults: list[str]
+    fault_count: int
+    changes: list[list[Any]]
+    summary: dict[str, int]
+    held: str
+    recorded: int
+
+
+def send(give: Give, reading: Reading, source: str, *, show: bool, accept_loss: bool) -> Outcome:
+    """Order the register to take these rows, or to show what would change by them. Raises ConfigError."""
+    begun = _last(give("registry.begin", {"source": source, "made": reading.made, "full": reading.full}))
+    session, count, there = begun["session"], 0, []
+    try:
+        for piece in _pieces(reading.rows):
+            count += len(piece)
+            there += [each["fault"] for each in give("registry.rows", {"session": session, "rows": piece})]
+        while not _last(give("registry.read", {"session": session}))["done"]:
+            pass
+    except BaseException:
+        _given_up(give, session)
+        raise
+    words = {"session": session, "count": count, "faults": len(reading.faults), "accept_loss": accept_loss}
+    return outcome(give("registry.show" if show else "registry.commit", words), reading.faults)
+
+
+def outcome(answers: Iterable[dict[str, Any]], faults: list[str]) -> Outcome:
+    """What the last order gave, with the faults that were found before it."""
+    changes: list[list[Any]] = []
+    result: dict[str, Any] = {}
+    for answer in answers:
+        changes += answer.get("changes", [])
+        result = answer
+    told = [*faults, *result["faults"]]
+    return Outcome(told, result["refused"], changes, result["summary"], result["held"], result["recorded"])
+
+
+def _pieces(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    piece: list[Row] = []
+    length = 0
+    for row in rows:
+        piece.append(row)
+        length += len(json.dumps(row))
+        if length >= PIECE:
+            yield piece
+            piece, length = [], 0
+    if piece:
+        yield piece
+
+
+def _last(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for made in answers:  # noqa: B007
+        pass
+    return made
+
+
+def _given_up(give: Give, session: str) -> None:
+    from agent.errors import ConfigError
+
+    try:
+        _last(give("registry.forget", {"session": session}))
+    except ConfigError:
+        pass  # it forgets by itself, later
