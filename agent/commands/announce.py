@@ -181,13 +181,13 @@ def _unknown(unknown: list[Named]) -> str:
 
 
 def _say(options: Namespace, announced: dict[str, Any], sums: dict[str, int]) -> None:
-    verb = "would be put on record" if options.dry_run else "put on record"
+    done = "would be put on record" if options.dry_run else "put on record"
     print(f"{announced['sha256']}  {options.channel}, delivered: {options.delivered}")
-    print(f"customers of whom this {verb}: {sums['new']}")
+    print(f"{sums['new']} customers {done}")
     if sums["already"]:
-        print(f"customers of whom it was on record: {sums['already']}")
+        print(f"{sums['already']} customers on record before")
     if sums["denied"]:
-        print(f"customers to whom it is known not to have been delivered, which stands: {sums['denied']}; send it anew")
+        print(f"{sums['denied']} customers from whom it came back, which stands: send it anew")
     if options.delivered != "yes":
         print("what was not delivered does not count: no probe follows from it")
 
