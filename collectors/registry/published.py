@@ -55,7 +55,7 @@ def _context(ca: str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca)
     except (OSError, ValueError) as error:
-        said = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error
+        said = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", error)
         raise InputError(f"{ca}: {said}; give the certificate of the authority") from None
 
 
