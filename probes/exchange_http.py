@@ -86,7 +86,7 @@ def _made(answers: list[Response], found: Read, tied: set[Tie], *, named: bool) 
         return Answer("contradicted", "another product says so of itself", found.told)
     if named and len(answers) == len(PATHS) and all(answer.status in _GONE for answer in answers):
         return Answer("contradicted", "none of the paths is there that every Exchange has", found.told)
-    return Answer("inconclusive", _inconclusive(answers), found.told)
+    return Answer("inconclusive", _inconclusive(answers, found), found.told)
 
 
 def _confirmed(found: Read) -> str:
@@ -95,7 +95,9 @@ def _confirmed(found: Read) -> str:
     return "Exchange, and its build" if found.builds == 1 else "Exchange; of several builds the lowest counts"
 
 
-def _inconclusive(answers: list[Response]) -> str:
+def _inconclusive(answers: list[Response], found: Read) -> str:
     if _in_trouble(answers[-1].status):
         return "the server is in trouble and was not asked again"
+    if found.lone:
+        return "a build, and nothing else of an Exchange"
     return "nothing in the answers is Exchange's own, or too little"

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import Malformed
+from agent.exchange.active import LONE
 from agent.exchange.assess import Belief, evidence_of, judge
 from agent.exchange.corroborate import STRONG, corroborate
 from agent.exchange.fingerprint import book
@@ -65,8 +66,13 @@ class Read(NamedTuple):
         """Whether another product, or Exchange in Microsoft's own house, says so of itself."""
         return self.belief.product in ("other", "exchange-online") and self._strong(self.belief.product)
 
+    @property
+    def lone(self) -> bool:
+        """Whether a build was shown and nothing else that an Exchange shows with it."""
+        return any(e.fingerprint == LONE for e in self.evidence)
+
     def _strong(self, product: str) -> bool:
-        return any(e.weight >= STRONG and product in e.claims.products for e in self.evidence)
+        return any(e.weight >= STRONG and product in e.claims.products for e in self.evidence if e.fingerprint != LONE)
 
 
 def prepare() -> Book:

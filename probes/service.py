@@ -152,11 +152,13 @@ def main(words: list[str]) -> int:
 
     Without ``lifeline`` it ends with its first agent.
     """
+    from probes import reading
     from probes.hook import install
     from probes.knocks import Knocks
     from probes.wire import expected, prepare
 
     prepare()
+    reading.prepare()  # What is known of answers is read from files, and behind the wall none is opened.
     handed = ipc.inherited(words)
     bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     prober = Prober(handed["agent"], handed.get("lifeline"), bell)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from agent.model import Endpoint, Observation
 
+LONE = "active-version-alone"
 _VERSION = "x-owa-version: "
 _FRONT_END = "x-feserver: "
 # What surrounds the build in every answer of a front end: it challenges, redirects to its logon page, or names itself.
@@ -36,7 +37,7 @@ def lone_versions(observations: Sequence[Observation], evidence: Iterable[Eviden
         o = e.observation
         if e.claims.build and _is_answer(o, _VERSION) and o.server not in accompanied:
             # 8000 to 1, and so more than the build says for Exchange by itself, unless more than this one port does.
-            yield Evidence(o, "active-version-alone", Claims(products=("other",)), 9.0)
+            yield Evidence(o, LONE, Claims(products=("other",)), 9.0)
 
 
 def superseded(observations: Iterable[Observation]) -> frozenset[Observation]:
