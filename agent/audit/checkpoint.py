@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.audit.signing import opened, sign
+from agent.audit.signing import opened, sign, unbase64
 from agent.audit.tree import SIZE
 from agent.errors import Malformed
 
@@ -42,8 +41,8 @@ def read(note: str, vkeys: Iterable[str]) -> Checkpoint:
     if len(lines) < 4 or not lines[0] or not _SIZE.fullmatch(lines[1]):
         raise Malformed("a note that is no checkpoint")
     try:
-        root = base64.b64decode(lines[2], validate=True)
-    except (binascii.Error, ValueError):
+        root = unbase64(lines[2])
+    except ValueError:
         root = b""
     if len(root) != SIZE:
         raise Malformed("a checkpoint whose root is no hash")

@@ -7,7 +7,12 @@ whose host steps its clock) says that it is not synchronised: better once too of
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 # include/uapi/linux/timex.h
@@ -32,13 +37,19 @@ class _Timex(ctypes.Structure):
 def synced() -> bool | None:
     """Whether the kernel's clock is disciplined by somebody (NTP, PTP); None where that cannot be asked."""
     state = _Timex()  # modes 0: nothing is set
+    adjtimex = _call()
+    if adjtimex is None or (returned := adjtimex(ctypes.byref(state))) < 0:
+        return None
+    return bool(returned != _TIME_ERROR and not state.status & _STA_UNSYNC)
+
+
+@cache
+def _call() -> Callable[..., int] | None:
     try:
-        returned = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state))
+        call: Callable[..., int] = ctypes.CDLL(None).adjtimex
     except (OSError, AttributeError):
         return None
-    if returned < 0:
-        return None
-    return returned != _TIME_ERROR and not state.status & _STA_UNSYNC
+    return call
 
 
 def boot() -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +21,7 @@ from agent.audit.clock import boot, synced
 from agent.audit.entry import KINDS, Entry, Item, Opened
 from agent.audit.keys import SALT, Customer, Keys, sealed, unsealed
 from agent.audit.signing import Key, private_key, usable
-from agent.audit.tree import EMPTY, Tree, leaf_hash
+from agent.audit.tree import Tree, leaf_hash
 from agent.errors import ConfigError, Malformed
 from agent.schema import AUDIT, KEYS, SIGNING_KEY, opened
 
@@ -116,6 +116,8 @@ class Log:
             self._tree = Tree(leaf for (leaf,) in self._db.execute("SELECT leaf FROM entries ORDER BY number"))
             self._take_key()
             self._check_head()
+            if not self._keys_path.exists() and self._db.execute("SELECT 1 FROM sealed").fetchone():
+                raise self._keyless("the customers' keys are not there")
             self._keys.open()
             self._finish()
         except (sqlite3.Error, AuditError) as error:
@@ -158,9 +160,10 @@ class Log:
             owners = self._keys.made({item.customer for item in items if item.customer})
             with self._transaction() as tree:
                 added = self._added(tree, items, owners)
-            if self._traces:
+        if self._traces:
+            with suppress(sqlite3.Error):  # what was appended is there, whatever becomes of this
                 self._truncate()
-            return added
+        return added
 
     def read(self, kinds: Collection[str] | None = None, start: int = 0) -> Iterator[Opened]:
         """The entries from number ``start`` on, in order; of these kinds alone where they are given.
@@ -198,7 +201,7 @@ class Log:
             found = self._keys.customer(customer)
             if found is None:
                 return
-            self._erased([found.number])
+            self._erased(found.number)
             self._keys.shred([found.number])
 
     @property
@@ -297,7 +300,7 @@ class Log:
             raise self._not_whole(f"its last checkpoint is not signed with {self._key_path} ({error})") from None
         if head.size != self.size:
             raise self._not_whole(f"{self.size} entries, where {head.size} were signed")
-        if head.root != (self.root() if self.size else EMPTY):
+        if head.root != self.root():
             raise self._not_whole(f"its {self.size} entries are not those that were signed")
         self.origin, self._key, self._head = head.origin, key, note
 
@@ -307,17 +310,18 @@ class Log:
             "`knockfirst audit verify` says more; put it back from a copy, or move it away to begin anew"
         )
 
+    def _keyless(self, what: str) -> ConfigError:
+        return ConfigError(
+            f"agent.state: {self._keys_path}: {what}, and so what is sealed under them cannot be read; put the file "
+            "back, or move it and the log away to begin anew"
+        )
+
     def _finish(self) -> None:
-        """End what a crash cut short: erasures half done, keys without an entry, probes without an outcome."""
+        """End what a crash cut short: keys whose customer has no entry, or none any more; probes without outcome."""
         owners = {owner for (owner,) in self._db.execute("SELECT DISTINCT owner FROM sealed")}
         keys = self._keys.numbers()
-        if owners and not keys:
-            raise ConfigError(
-                f"agent.state: {self._keys_path}: none of the customers' keys is there; put the file back, or erase "
-                "what is sealed under them by moving the log away"
-            )
-        if gone := owners - keys:
-            self._erased(sorted(gone))
+        if gone := len(owners - keys):
+            raise self._keyless(f"the keys of {gone} customers are not there")
         if unused := keys - owners:
             self._keys.shred(sorted(unused))
         if items := [self._unknown(number) for (number,) in self._db.execute("SELECT number FROM unanswered")]:
@@ -340,12 +344,11 @@ class Log:
         told = {key: intent.private.get(key) for key in ("address", "port")}
         return Item(_OUTCOME, public, intent.customer, {**told, "detail": "the agent ended before the probe did"})
 
-    def _erased(self, owners: list[int]) -> None:
-        """Delete what is sealed for these, and say so, without who it was."""
-        for owner in owners:
-            with self._transaction() as tree:
-                gone = self._db.execute("DELETE FROM sealed WHERE owner = ?", (owner,)).rowcount
-                self._added(tree, [Item("customer.erased", {"entries": gone})], {})
+    def _erased(self, owner: int) -> None:
+        """Delete what is sealed for a customer, and say so, without who it was."""
+        with self._transaction() as tree:
+            gone = self._db.execute("DELETE FROM sealed WHERE owner = ?", (owner,)).rowcount
+            self._added(tree, [Item("customer.erased", {"entries": gone})], {})
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
         self._truncate()
 

@@ -7,7 +7,6 @@ A vkey is what to check one with: name, key id in hex and base64 of algorithm an
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -121,13 +120,21 @@ def _id(name: str, public: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + _ED25519 + public).digest()[:4]
 
 
+def unbase64(text: str) -> bytes:
+    """The bytes of base64 (RFC 4648 section 4) in its one spelling. Raises ValueError."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data).decode() != text:
+        raise ValueError("not the way in which these bytes are written")
+    return data
+
+
 def _signature(line: str) -> tuple[str, bytes]:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not usable(name):
         raise Malformed("a signature line that is none")
     try:
-        return name, base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
+        return name, unbase64(encoded)
+    except ValueError:
         raise Malformed("a signature that is not base64") from None
 
 
@@ -136,11 +143,11 @@ def _vkey(text: str) -> tuple[str, bytes, Ed25519PublicKey]:
     name, _, rest = text.strip().partition("+")
     key_id, _, encoded = rest.partition("+")
     try:
-        key = base64.b64decode(encoded, validate=True)
+        key = unbase64(encoded)
         if not usable(name) or key[:1] != _ED25519 or key_id != _id(name, key[1:]).hex():
             raise ValueError
         return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(key[1:])
-    except ValueError:  # binascii.Error is one
+    except ValueError:
         raise Malformed("not a vkey of Ed25519; write it like NAME+8 HEX DIGITS+BASE64") from None
 
 
