@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Objections by the web without a customer's token: so many at once, and so many a second after that.
+TOKENLESS = (60, 0.5)
+
 
 class Bucket:
     """``most`` at once, and ``per_second`` after that. ``clock`` only rises; the bucket begins full."""

@@ -225,6 +225,69 @@ class Kept(Body):
     retention_last_success: Time
 
 
+class Decided(Body):
+    """How often leave was "granted", or "refused" for this reason."""
+
+    decision: Label
+    reason: Label
+    count: Count
+
+
+class Ran(Body):
+    """How many probes of a kind have ended so."""
+
+    probe: Label
+    outcome: Label
+    count: Count
+
+
+class Recorded(Body):
+    """How many consent records of a basis are in a state."""
+
+    basis: Label
+    state: Label
+    count: Count
+
+
+class Delay(Body):
+    """A histogram of seconds: the upper bound of each bucket, how many are in it and those below, all, their sum."""
+
+    buckets: list[tuple[Gauge, Count]]
+    count: Count
+    sum: Gauge
+
+
+class Permitted(Body):
+    """All that is shown of consent, knocking and the log. Counts alone.
+
+    ``refused_now``: servers worth knocking at, by the reason why nobody does; ``missing``: for each piece of arming
+    whether it is; ``mapping_ages`` and ``checkpoint_age`` in seconds, the last None where none has reached a sink.
+    """
+
+    prober: bool
+    running: Count
+    decisions: list[Decided]
+    refused_now: dict[Label, Count]
+    outcomes: list[Ran]
+    missing: dict[Label, bool]
+    killed: bool
+    clock_synced: bool
+    customers: Count
+    records: list[Recorded]
+    standing_objections: Count
+    waiting: Count
+    mapping_ages: dict[Label, Gauge]
+    breakers: dict[Label, Count]
+    log_entries: Count
+    log_failures: Count
+    checkpoint_age: Gauge | None
+    checkpoint_failures: Count
+    objections: dict[Counter, Count]
+    effects_pending: Count
+    effect_seconds: Delay
+    self_audit: dict[Counter, Count]
+
+
 class Snapshot(Body):
     """Everything the exporter shows. Aggregates only: no address, name or customer has a place in it."""
 
@@ -246,6 +309,7 @@ class Snapshot(Body):
     evidence: dict[Label, Count]
     inventory: dict[Counter, Count]
     store: Kept | None = None
+    permission: Permitted | None = None
     observations: dict[Label, Count]
     connections: dict[Label, Count]
     rejected: list[Rejected]
@@ -320,13 +384,30 @@ class ObjectionTold(Body):
     headers: bool
 
 
+class Noted(Body):
+    """What became of the objection of that number. ``receipt``: the id under which it is on record, "" where it is not.
+
+    "noted" says nothing of whose it is or what it stopped; "syntax": it names no prefix and has no token; "rate": there
+    were too many without a token; "unavailable": it could not be put on record.
+    """
+
+    number: Count
+    status: Literal["noted", "syntax", "rate", "unavailable"]
+    receipt: Label
+
+
 class LogSection(Body):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["logfmt", "json"]
 
 
 class ExporterSection(Body):
+    """``probing_txt``: the text that is served as such, "" for none; ``operator`` and ``contact`` as customers know."""
+
     log: LogSection
+    probing_txt: Annotated[str, Field(max_length=MAX_VALUE)] = ""
+    operator: Annotated[str, Field(max_length=200)] = ""
+    contact: Annotated[str, Field(max_length=200)] = ""
 
 
 _BODIES: dict[Type, TypeAdapter[Any]] = {
@@ -346,6 +427,7 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.KNOCKS: TypeAdapter(Knocks),
     Type.ORDER: TypeAdapter(Order),
     Type.OBJECTION: TypeAdapter(ObjectionTold),
+    Type.NOTED: TypeAdapter(Noted),
 }
 
 

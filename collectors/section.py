@@ -70,7 +70,7 @@ def wanted(body: dict[str, Any]) -> Wanted:
         # A file is read whole: what is in it was sampled by whoever made it.
         sample=body["synack_sample"] if body["interfaces"] else 1,
         glimpse=GLIMPSE if body["interfaces"] else 0,
-        sources=tuple(map(_packed, body["probe_sources"])) if body["interfaces"] else (),
+        sources=tuple(map(_packed, body.get("probe_sources", ()))) if body["interfaces"] else (),
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import queue
 import sys
 import threading
+import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -16,6 +19,7 @@ from agent.ipc import Type
 from agent.logfmt import begin
 from agent.messages import validated
 from agent.rights import keep
+from exporters.answers import Answers, Names, Probing
 from exporters.prometheus import not_ready, registry
 from exporters.web import Pages, Web
 
@@ -25,19 +29,32 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from agent.messages import Snapshot
+    from agent.messages import ExporterSection, Noted, Snapshot
+    from exporters.web import Serves
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, and nobody will hand over another
 
 
-_ACCEPTED = frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED})
+_ACCEPTED = frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED, Type.NOTED})
+_NOTES = 5.0  # seconds that the agent may take to put an objection on record
 
 
 class Latest:
-    """The one snapshot there is; a reference is replaced in one step, so a scrape sees the old or the new one."""
+    """The one snapshot there is; a reference is replaced in one step, so a scrape sees the old or the new one.
+
+    ``names`` and ``probing_txt`` are those of the last section.
+    """
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self.names = Names()
+        self.probing_txt = ""
+
+    def section(self, section: ExporterSection) -> None:
+        """What the agent wants of us from now on."""
+        begin("exporter", section.log.level, section.log.format)
+        self.names = Names(section.operator, section.contact)
+        self.probing_txt = section.probing_txt
 
     def alone(self) -> None:
         """There is no agent for now: what is shown grows old."""
@@ -58,13 +75,15 @@ class Agent:
         self._speaking = threading.Lock()
         self._one = threading.Lock()
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._numbers = itertools.count(1)
+        self._notes: dict[int, queue.SimpleQueue[Noted]] = {}
 
     def meet(self, link: ipc.Link) -> None:
         """Speak to this one from now on."""
         with self._speaking:
             self._link = link
 
-    def say(self, kind: Type, body: dict[str, int]) -> None:
+    def say(self, kind: Type, body: dict[str, Any]) -> None:
         """Send one message, whole. Raises OSError."""
         with self._speaking:
             self._link.send(kind, body)
@@ -83,6 +102,25 @@ class Agent:
             raise TimeoutError("the agent does not say") from None
         finally:
             self._one.release()
+
+    def note(self, prefix: str | None, token: str | None, headers: bool) -> Noted:
+        """Pass an objection on: what became of it. Raises OSError: nobody says."""
+        number = next(self._numbers)
+        answer: queue.SimpleQueue[Noted] = queue.SimpleQueue()
+        self._notes[number] = answer
+        try:
+            self.say(Type.OBJECTION, {"number": number, "prefix": prefix, "token": token, "headers": headers})
+            return answer.get(timeout=_NOTES)
+        except queue.Empty:
+            raise TimeoutError("the agent does not say") from None
+        finally:
+            del self._notes[number]
+
+    def noted(self, noted: Noted) -> None:
+        """The agent has said what became of an objection; whoever waited for it may have given up."""
+        waiting = self._notes.get(noted.number)
+        if waiting is not None:
+            waiting.put(noted)
 
     def reloaded(self, error: str | None) -> None:
         """The agent has said what became of it."""
@@ -122,8 +160,10 @@ def follow(link: ipc.Link, latest: Latest, agent: Agent) -> None:
             agent.say(Type.SHOWN, {"number": message.number})
         elif received[0] is Type.RELOADED:
             agent.reloaded(message.error)
+        elif received[0] is Type.NOTED:
+            agent.noted(message)
         else:
-            begin("exporter", message.log.level, message.log.format)
+            latest.section(message)
 
 
 def serve(link: ipc.Link | None, lifeline: socket.socket | None, latest: Latest, agent: Agent) -> None:
@@ -146,20 +186,27 @@ def serve(link: ipc.Link | None, lifeline: socket.socket | None, latest: Latest,
 def main(words: list[str]) -> int:
     """``agent=FD listen=FD lifeline=FD``: be the exporter role. 75 when nobody is left, 70 for a fault of ours.
 
-    Without ``lifeline`` it ends with its first agent.
+    Without ``lifeline`` it ends with its first agent. ``answers=FD`` and ``probing=FD``: sockets for what customers and
+    their networks ask (exporters/answers.py), where there are any.
     """
     handed = ipc.inherited(words)
     link = ipc.Link(handed["agent"], _ACCEPTED)
     first = link.receive()
     if first is None:
         return GONE
-    settings = validated(*first).log
-    log = begin("exporter", settings.level, settings.format)
     latest = Latest()
+    latest.section(validated(*first))
+    log = logging.getLogger("exporter")
     agent = Agent(link)
-    web = Web(handed["listen"], pages(latest, agent.reload))
-    threading.Thread(target=web.serve_forever, name="web", daemon=True).start()
-    log.info("serving", extra={"port": web.server_address[1]})
+    served: dict[str, Serves] = {
+        "listen": pages(latest, agent.reload),
+        "answers": Answers(agent.note, lambda: latest.names, time.monotonic),
+        "probing": Probing(lambda: latest.probing_txt),
+    }
+    for name in served.keys() & handed.keys():
+        web = Web(handed[name], served[name])
+        threading.Thread(target=web.serve_forever, name=name, daemon=True).start()
+        log.info("serving", extra={"what": name, "port": web.server_address[1]})
     try:
         serve(link, handed.get("lifeline"), latest, agent)
     except OSError:

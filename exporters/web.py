@@ -1,6 +1,7 @@
 """The HTTP side: /metrics, /-/healthy, /-/ready and a page that names them, by GET and HEAD; /-/reload by POST.
 
-The listening socket is made by the supervisor (or systemd) and handed over: this process opens none.
+The listening socket is made by the supervisor (or systemd) and handed over: this process opens none. What else is
+served, each on a socket of its own, is in exporters/answers.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from socketserver import BaseServer, TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import socket
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 32  # at once; one Prometheus needs one
 SECONDS = 10.0  # that a client may take for each step of a request
-MAX_BODY = 4096  # bytes of a POST that are taken from the client, and thrown away
+MAX_BODY = 4096  # bytes of a POST that are taken from the client
 RELOAD = "/-/reload"
 
-_TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>knockfirst</title></head><body>
 <h1>knockfirst {version}</h1>
@@ -35,11 +36,36 @@ _PAGE = """<!DOCTYPE html>
 
 
 class Answer(NamedTuple):
-    """A response: its status, media type and body."""
+    """A response: its status, media type and body, and what else its head says."""
 
     status: HTTPStatus
     media: str
     body: bytes
+    head: tuple[tuple[str, str], ...] = ()
+
+
+class Posted(NamedTuple):
+    """What came by POST. ``whole``: whether the body is all that the client wants to send; ``client``: its address."""
+
+    path: str
+    media: str
+    body: bytes
+    whole: bool
+    client: str
+    accept: str = ""
+
+
+class Serves(Protocol):
+    """What is behind a listening socket: the response to a GET or HEAD of a path (query included), and to a POST."""
+
+    def answer(self, path: str, accept: str) -> Answer: ...
+
+    def posted(self, posted: Posted) -> Answer: ...
+
+
+def not_allowed(allowed: str, text: str) -> Answer:
+    """The response to a method that is not for that path; ``allowed`` are those that are."""
+    return Answer(HTTPStatus.METHOD_NOT_ALLOWED, TEXT, text.encode(), (("Allow", allowed),))
 
 
 class Pages(NamedTuple):
@@ -61,34 +87,38 @@ class Pages(NamedTuple):
                 media, body = self.metrics(accept)
                 return Answer(HTTPStatus.OK, media, body)
             case "/-/healthy":
-                return Answer(HTTPStatus.OK, _TEXT, b"healthy\n")
+                return Answer(HTTPStatus.OK, TEXT, b"healthy\n")
             case "/-/ready":
                 return self._ready()
             case "/-/reload":
-                return Answer(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"a reload is asked for by POST\n")
+                return not_allowed("POST", "a reload is asked for by POST\n")
             case "/":
                 return Answer(HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.format(version=self.version).encode())
-        return Answer(HTTPStatus.NOT_FOUND, _TEXT, b"no such page; / names the ones there are\n")
+        return Answer(HTTPStatus.NOT_FOUND, TEXT, b"no such page; / names the ones there are\n")
+
+    def posted(self, posted: Posted) -> Answer:
+        """The response to a POST. Its body is nothing to us."""
+        return self.reloaded(posted.path, posted.client)
 
     def reloaded(self, path: str, client: str) -> Answer:
         """The response to a POST of ``path`` by a client of that address."""
         if path.partition("?")[0] != RELOAD:
-            return Answer(HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"nothing here is asked for by POST but /-/reload\n")
+            return not_allowed("GET, HEAD", "nothing here is asked for by POST but /-/reload\n")
         if not _is_loopback(client):
-            return Answer(HTTPStatus.FORBIDDEN, _TEXT, b"a reload is asked for from this machine alone\n")
+            return Answer(HTTPStatus.FORBIDDEN, TEXT, b"a reload is asked for from this machine alone\n")
         try:
             error = self.reload()
         except OSError as fault:
-            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, _TEXT, f"not known to be reloaded: {fault}\n".encode())
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, TEXT, f"not known to be reloaded: {fault}\n".encode())
         if error is not None:
-            return Answer(HTTPStatus.BAD_REQUEST, _TEXT, f"not reloaded: {error}\n".encode())
-        return Answer(HTTPStatus.OK, _TEXT, b"reloaded\n")
+            return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"not reloaded: {error}\n".encode())
+        return Answer(HTTPStatus.OK, TEXT, b"reloaded\n")
 
     def _ready(self) -> Answer:
         reasons = self.not_ready()
         if not reasons:
-            return Answer(HTTPStatus.OK, _TEXT, b"ready\n")
-        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, "".join(f"not ready: {r}\n" for r in reasons).encode())
+            return Answer(HTTPStatus.OK, TEXT, b"ready\n")
+        return Answer(HTTPStatus.SERVICE_UNAVAILABLE, TEXT, "".join(f"not ready: {r}\n" for r in reasons).encode())
 
 
 def _is_loopback(client: str) -> bool:
@@ -110,15 +140,19 @@ class Request(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         # Whoever sends a body is let finish, within bounds: it would not read the answer before that.
-        length = self.headers.get("Content-Length", "0")
+        said = self.headers.get("Content-Length", "0")
+        length = int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+        body = b""
         with suppress(OSError):
-            self.rfile.read(min(int(length), MAX_BODY) if length.isascii() and length.isdigit() else 0)
-        self._say(self.server.pages.reloaded(self.path, self.client_address[0]))
+            body = self.rfile.read(min(length, MAX_BODY))
+        media, accept = (self.headers.get(name, "") for name in ("Content-Type", "Accept"))
+        posted = Posted(self.path, media, body, len(body) == length, self.client_address[0], accept)
+        self._say(self.server.pages.posted(posted))
 
     def _say(self, answer: Answer) -> None:
         self.send_response(answer.status)
-        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "POST" if self.path.partition("?")[0] == RELOAD else "GET, HEAD")
+        for name, value in answer.head:
+            self.send_header(name, value)
         self.send_header("Content-Type", answer.media)
         self.send_header("Content-Length", str(len(answer.body)))
         self.send_header("X-Content-Type-Options", "nosniff")
@@ -138,7 +172,7 @@ class Web(ThreadingMixIn, TCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket, pages: Pages) -> None:
+    def __init__(self, listener: socket.socket, pages: Serves) -> None:
         # The base class would open and bind a socket of its own.
         BaseServer.__init__(self, listener.getsockname()[:2], Request)
         self.socket = listener
