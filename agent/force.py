@@ -37,6 +37,9 @@ class Registered(Protocol):
 
     def sets(self) -> Sets: ...
 
+    def withdrawn(self) -> int:
+        """The number of the last withdrawal that capture was told of; ``sets`` know of it."""
+
 
 class InForce:
     def __init__(
@@ -56,6 +59,7 @@ class InForce:
         self._watched = Watched(paths(config), log)
         self._register = register
         self._version: object = None
+        self._withdrawn = 0
         self._not_before = float("-inf")
         self._looked = _NOBODY
         self._due = 0.0
@@ -160,6 +164,7 @@ class InForce:
         if self._register is None:
             return written
         self._version = self._register.version()
+        self._withdrawn = self._register.withdrawn()
         registered = self._register.sets()
         return Sets(*(union(one, other) if other else one for one, other in zip(written, registered, strict=True)))
 
@@ -173,6 +178,8 @@ class InForce:
     def _tell(self, connection: Connection, doors: Doors) -> None:
         capture = self.config.capture.model_dump(mode="json")
         section = capture | self._looked._asdict() | {"number": self._number, "log": self.config.log.model_dump()}
+        section["withdrawn"] = self._withdrawn
+        section["probe_sources"] = list(self.config.probe.sources) if self.config.probe.self_audit else []
         # Capture processes that share an interface share it by this number, and only with those of the same section.
         section["fanout"] = (os.getpid() * 31 + self._number) & 0xFFFF
         if connection is not self._reader:

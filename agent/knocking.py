@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from agent.consent.gate import Held
-    from agent.leave import Sighting
+    from agent.leave import Conditions, Sighting
     from agent.office import Office
 
 SLICE = 100  # servers that are considered at a time
@@ -43,7 +43,7 @@ class Candidate(NamedTuple):
 
 class Knocking:
     """``candidates`` gives the addresses worth asking for, ``sighted`` what is known of one; ``observe`` takes what is
-    learnt; ``chance`` gives a number from 0 to 1.
+    learnt, ``granted`` each grant before it goes out; ``chance`` gives a number from 0 to 1.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Knocking:
         monotonic: Callable[[], float],
         chance: Callable[[], float],
         observe: Callable[[Observation], None],
+        granted: Callable[[Grant], None],
         log: logging.Logger,
     ) -> None:
         self._office = office
@@ -63,6 +64,7 @@ class Knocking:
         self._monotonic = monotonic
         self._chance = chance
         self._observe = observe
+        self._granted = granted
         self._log = log
         self._send: Callable[[Type, dict[str, Any]], None] | None = None
         self._queue: list[str] = []
@@ -134,6 +136,7 @@ class Knocking:
             self._denied[answer.reason] += 1
             return answer
         self.decisions["granted", ""] += 1
+        self._granted(answer)
         self._send(Type.GRANT, {"grant": answer._asdict() | {"budget": answer.budget._asdict()}})
         return answer
 
@@ -177,17 +180,19 @@ class Knocking:
             self._queue = self._candidates()
             self._reasons = {address: r for address, r in self._reasons.items() if address in set(self._queue)}
             self._round_due = now + PAUSE
+        if not self._queue:
+            return
+        conditions = self._office.conditions()
         for _ in range(min(SLICE, len(self._queue))):
             if now < self._start_due:
                 return
-            self._ask_for(self._queue.pop(), now)
+            self._ask_for(self._queue.pop(), conditions, now)
 
-    def _ask_for(self, address: str, now: float) -> None:
+    def _ask_for(self, address: str, conditions: Conditions, now: float) -> None:
         found = self._sighted(address)
         if found is None:
             return
         request = Request(found.address, found.port, PROBES[0], "schedule", found.sighting)
-        conditions = self._office.conditions()
         answer = self._office.gate.decide(request, conditions)
         if isinstance(answer, Refusal):
             # A refusal is counted when it is news: who is asked for each minute would drown the others.

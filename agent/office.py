@@ -17,16 +17,17 @@ from agent.consent.arming import Published, missing
 from agent.consent.gate import ConsentGate
 from agent.consent.history import History
 from agent.consent.register import Register
+from agent.consent.tokens import Tokens
 from agent.leave import Conditions, Limits
 from agent.watch import Watched
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from agent.audit.entry import Entry, Item
-    from agent.leave import Sighting
+    from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
 
 DAY = 86_400.0
@@ -62,7 +63,12 @@ class Office:
         self.register = Register()
         self.history = History()
         self.published = Published()
+        self.tokens = Tokens()
         self.gate = ConsentGate(self, monotonic, lambda: token_hex(16))
+        # Objections since these were last seen to: the ids, and whether not even headers may be looked at.
+        self.objected: list[tuple[str, bool]] = []
+        # Knocks, where there is a prober to do it; None where there is no agent.
+        self.knock: Callable[[Request], Grant | Refusal] | None = None
         self.sighting: Callable[[str, int], Sighting | None] = _not_seen
         self._watched = Watched(_paths(config), log)
         self._logger = log
@@ -72,8 +78,8 @@ class Office:
     def open(self) -> None:
         """Read the whole log. Raises ConfigError where it cannot be used, or is not what was written."""
         self.log.open()
-        for entry in self.log.read():
-            self._fold(entry)
+        self.register.load(self._remembered())
+        self.objected.clear()
         self.look()
 
     def close(self) -> None:
@@ -156,10 +162,21 @@ class Office:
             limits=self.limits(),
         )
 
+    def _remembered(self) -> Iterator[Opened]:
+        """The log, entry by entry; what is not the register's is folded on the way."""
+        for entry in self.log.read():
+            self.history.apply(entry)
+            self.published.apply(entry)
+            self.tokens.apply(entry)
+            yield entry
+
     def _fold(self, entry: Opened) -> None:
         self.register.apply(entry)
         self.history.apply(entry)
         self.published.apply(entry)
+        self.tokens.apply(entry)
+        if entry.kind == "record.objected" and entry.private:
+            self.objected.append((entry.private["objection_id"], bool(entry.private.get("headers"))))
 
 
 def _paths(config: Config) -> dict[str, str]:

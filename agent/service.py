@@ -26,6 +26,7 @@ from agent.keeping import Keeping, stored
 from agent.logfmt import Sample, begin
 from agent.messages import Configuration, Loaded, validated
 from agent.muting import Muting
+from agent.permission import Permission, exporter_section, opened
 from agent.reload import Reloads
 from agent.report import as_json
 from agent.rights import keep
@@ -37,15 +38,17 @@ if TYPE_CHECKING:
     from socket import socket
 
     from agent.inventory import Inventory
-    from agent.model import Assessment
+    from agent.model import Assessment, Observation
+    from agent.office import Office
     from agent.sections import Config
     from agent.store import Store
 
 MAX_CLIENTS = 16  # control connections at once
 
-_CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED})
-_EXPORTER = frozenset({Type.SHOWN, Type.RELOAD})
-_CONTROL = frozenset({Type.ASK, Type.RELOAD})
+_CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED, Type.KNOCKS, Type.CANCELLED})
+_EXPORTER = frozenset({Type.SHOWN, Type.RELOAD, Type.OBJECTION})
+_PROBER = frozenset({Type.OUTCOME, Type.CANCELLED})
+_CONTROL = frozenset({Type.ASK, Type.RELOAD, Type.ORDER})
 _SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
 _LEAST_GAP = 0.5  # seconds between snapshots while something happens
 _MOST_GAP = 15.0  # seconds between snapshots while nothing does
@@ -66,6 +69,7 @@ class Service:
         monotonic: Callable[[], float],
         loaded: Loaded | None = None,
         store: Store | None = None,
+        office: Office | None = None,
     ) -> None:
         self._config = config
         self._inventory = inventory
@@ -76,7 +80,6 @@ class Service:
         self._sample = Sample()
         self._tally = Tally(started=now())
         self._doors = Doors(self)
-        self._force = InForce(config, loaded or Loaded(), log, monotonic)
         self._reloads = Reloads(self._doors)
         self._exporter: Connection | None = None
         self._changed = True
@@ -87,6 +90,10 @@ class Service:
         self._keeping = Keeping(
             inventory, store, retention_days=config.agent.retention_days, log=log, now=now, monotonic=monotonic
         )
+        self._permission = Permission(
+            office, inventory, self._doors, observe=self._learn, log=log, now=now, monotonic=monotonic
+        )
+        self._force = InForce(config, loaded or Loaded(), log, monotonic, register=self._permission)
         self._muting = Muting()
         self._believed: dict[str, Any] = {}
         self._believed_at = 0.0
@@ -98,18 +105,22 @@ class Service:
             self._serve(listeners, supervisor)
         finally:
             self._keeping.end()
+            self._permission.end()
 
     def _serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
         us = frozenset({os.geteuid()})
         # systemd and root's own shell reach the control socket too; the other doors are for the daemon's user only.
         self._doors.open(Door("capture", _CAPTURE, us, self._config.capture.workers), listeners["capture"])
         self._doors.open(Door("exporter", _EXPORTER, us), listeners["exporter"])
+        self._doors.open(Door("prober", _PROBER, us), listeners["prober"])
         self._doors.open(Door("control", _CONTROL, us | {0}, MAX_CLIENTS), listeners["control"])
         self._reloads.supervisor = self._doors.end_with(supervisor, Door("supervisor", _SUPERVISOR, us))
         self._force.start()
         while not self._doors.ended:
-            self._doors.turn(min(self._until_due(), self._force.until_look(), self._keeping.until_due()))
+            due = self._until_due(), self._force.until_look(), self._keeping.until_due(), self._permission.until_due()
+            self._doors.turn(min(due))
             self._keeping.tend()
+            self._changed |= self._permission.tend()
             self._changed |= self._force.look(self._doors)
             self._tell_exporter()
             self._mute()
@@ -120,9 +131,10 @@ class Service:
         self._tally.connections[name] += 1
         if name == "exporter":
             self._exporter, self._number, self._shown = connection, 0, 0
-            self._send(connection, Type.SECTION, {"log": self._config.log.model_dump()})
+            self._tell_section(connection)
         if name == "capture":
             self._force.opened(connection, self._doors)
+        self._permission.opened(connection, self._config)
         # Who only asks changes nothing: a client that waits for the end would otherwise put it off for ever.
         self._changed |= name != "control"
 
@@ -133,6 +145,7 @@ class Service:
             self._tally.gone(connection)
             self._force.closed(connection)
         self._reloads.closed(connection)
+        self._permission.closed(connection)
         self._changed |= connection.door.name != "control"
 
     def rejected(self, door: Door, fault: ipc.Unexpected) -> None:
@@ -143,6 +156,7 @@ class Service:
 
     def took(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
         message = validated(kind, body)
+        self._permission.overheard(connection, kind, message)
         if kind is Type.OBSERVATIONS:
             self._observe(message)
         elif kind is Type.COUNTERS:
@@ -161,26 +175,39 @@ class Service:
         elif kind in (Type.RELOAD, Type.RELOADED):
             self._reloads.asked(connection) if kind is Type.RELOAD else self._reloads.done(body)
             return
-        else:
+        elif kind is Type.ASK:
             self._doors.tell(connection, self._answer(message.what, message.address))
             return
+        else:
+            self._permission.took(connection, kind, message)
         self._tally.progress = self._now()
         self._changed = True
 
     def _configure(self, message: Configuration) -> None:
         """The supervisor has read the configuration anew, or knows something else of it."""
-        log = self._config.log
+        before = self._config
         self._config = check(message.config, "configuration")
         self._force.take(self._config, message.loaded, self._doors)
-        if self._exporter and self._config.log != log:
-            self._send(self._exporter, Type.SECTION, {"log": self._config.log.model_dump()})
+        if self._config != before:
+            self._permission.take(self._config)
+            if self._exporter:
+                self._tell_section(self._exporter)
         self._changed = True
+
+    def _tell_section(self, exporter: Connection) -> None:
+        self._send(exporter, Type.SECTION, exporter_section(self._config))
 
     def _observe(self, message: Any) -> None:
         for told in message.told:
             self._tally.observations[told.kind] += 1
             self._keeping.observe(told.observation())
             self._muting.heard(told.address, self._monotonic())
+
+    def _learn(self, observation: Observation) -> None:
+        """A probe has told a fact."""
+        self._tally.observations[observation.kind] += 1
+        self._keeping.observe(observation)
+        self._changed = True
 
     def _mute(self) -> None:
         """Tell capture of servers that need not be looked at for a while."""
@@ -232,6 +259,7 @@ class Service:
             "inventory": dict(self._inventory.counts),
             "evidence": self._inventory.evidence,
             "store": self._keeping.body(),
+            "permission": self._permission.body(),
         }
 
     def _beliefs(self, at_most: float) -> dict[str, Any]:
@@ -330,6 +358,7 @@ def main(words: list[str]) -> int:
     try:
         if store is not None:
             store.open()
+        office = opened(config, log)
     except ConfigError as error:
         log.error(str(error))
         return error.exit_code
@@ -338,7 +367,7 @@ def main(words: list[str]) -> int:
     kev = {flaw.cve: flaw.kev for flaw in known.flaws}
     service = Service(
         config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded,
-        store=store,
+        store=store, office=office,
     )  # fmt: skip
     log.info("started", extra={"max_servers": config.agent.max_servers})
     try:

@@ -16,6 +16,7 @@ from agent.snapshot import NOT_READY
 from exporters.capture import capture
 from exporters.configuration import configuration
 from exporters.families import by_one, counters, gauge, gauges
+from exporters.permission import permission
 from exporters.store import store
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Shown(Collector):
             yield from _agent(snapshot)
             yield from configuration(snapshot.config)
             yield from store(snapshot.store)
+            yield from permission(snapshot.permission)
 
 
 def registry(version: str, snapshot: Callable[[], Snapshot | None]) -> CollectorRegistry:

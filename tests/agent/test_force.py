@@ -97,6 +97,8 @@ def test_everybody_is_told_the_same_section_but_for_the_files(world: World) -> N
         "number",
         "log",
         "fanout",
+        "withdrawn",
+        "probe_sources",
     }
 
 

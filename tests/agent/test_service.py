@@ -92,7 +92,7 @@ def shown(exporter: ipc.Link) -> Any:
 def living(directory: Path, config: Config | None = None, store: Store | None = None) -> Iterator[House]:
     house = House(directory, config or Config(), store)
     listeners = {}
-    for name in ("capture", "exporter", "control"):
+    for name in ("capture", "exporter", "prober", "control"):
         listeners[name] = socket.socket(socket.AF_UNIX)
         listeners[name].bind(str(directory / name))
         listeners[name].listen()
@@ -266,7 +266,7 @@ def test_the_role_gets_its_configuration_and_ends_with_its_supervisor(
     monkeypatch.setattr(role, "begin", lambda *_: logging.getLogger("agent"))
     for body in ({"config": Config().model_dump(mode="json"), "loaded": {}}, None):
         words, doors = [], {}
-        for name in ("capture", "exporter", "control"):
+        for name in ("capture", "exporter", "prober", "control"):
             doors[name] = socket.socket(socket.AF_UNIX)
             doors[name].bind(str(tmp_path / f"{name}{body is None}"))
             doors[name].listen()

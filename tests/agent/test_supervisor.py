@@ -22,7 +22,7 @@ from agent.config import Config, check
 from agent.errors import ConfigError, InputError
 from agent.run import configured
 from agent.sockets import door, listen
-from agent.supervisor import ROLES, Daemon
+from agent.supervisor import Daemon, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ def test_from_a_file_to_the_metrics_and_over_the_death_of_every_role(tmp_path: P
         assert "example.org" not in body
         assert get(daemon.metrics_url, "/-/ready") == ("200", "ready\n")
         url = daemon.metrics_url
-        for role in ROLES:
+        for role in cast(daemon._config):
             before = pids(daemon)[role.name]
             os.kill(before, signal.SIGKILL)
             assert eventually(lambda role=role, before=before: pids(daemon).get(role.name, before) != before), role.name
@@ -195,7 +195,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, settings: Path, number: signal
 def test_no_role_outlives_a_killed_supervisor(tmp_path: Path, settings: Path) -> None:
     with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        assert eventually(lambda: len(children.read_text().split()) == len(ROLES))
+        assert eventually(lambda: len(children.read_text().split()) == len(cast(Config())))
         roles = list(map(int, children.read_text().split()))
         process.kill()
         assert eventually(lambda: all(map(gone, roles)))
