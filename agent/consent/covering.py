@@ -55,6 +55,20 @@ class Covering(Generic[T]):
         first, width = prefix[0], (prefix[1] - prefix[0]).bit_length()
         return [table[key] for bits, table in self._sizes if bits >= width and (key := first >> bits) in table]
 
+    def part(self, prefix: Range) -> Iterator[tuple[Range, T]]:
+        """All that covers anything of a prefix, cut to it: what covers it whole is as large as it is."""
+        for value in self.over(prefix):
+            yield prefix, value
+        first, last = prefix
+        width = (last - first).bit_length()
+        for bits, table in self._sizes:
+            if bits >= width:
+                return
+            keys, behind = range(first >> bits, (last >> bits) + 1), (1 << bits) - 1
+            for key in keys if last - first >> bits < len(table) else [key for key in table if key in keys]:
+                if key in table:
+                    yield (key << bits, (key << bits) + behind), table[key]
+
     def inside(self, prefix: Range) -> Iterator[T]:
         """The values of all prefixes that are smaller than this one and lie in it."""
         first, last = prefix

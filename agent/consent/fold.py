@@ -49,8 +49,11 @@ class Given(NamedTuple):
 
 
 class Objected(NamedTuple):
+    """An objection, and every prefix that it has named, also where it is one to everything."""
+
     objection: Objection
     number: int
+    named: tuple[Range, ...] = ()
 
 
 class Lift(NamedTuple):
@@ -91,18 +94,22 @@ class Folded:
         self._seen = None
 
     def customer(self) -> Customer:
+        """The customer as he is now: one object until something changes."""
         if self._seen is None:
-            self._seen = Customer(
-                self.ref,
-                self.subject(),
-                self.records(),
-                self.announced,
-                tuple([each.objection for each in self.objected]),
-                self.contacts[2],
-                self.is_suspended(),
-                self.ended(),
-            )
+            self._seen = self.made()
         return self._seen
+
+    def made(self) -> Customer:
+        return self._seen or Customer(
+            self.ref,
+            self.subject(),
+            self.records(),
+            self.announced,
+            tuple([each.objection for each in self.objected]),
+            self.contacts[2],
+            self.is_suspended(),
+            self.ended(),
+        )
 
     def subject(self) -> SubjectKind | None:
         """As the latest record says; of two of one time, a natural person rather than a legal one."""
@@ -134,6 +141,8 @@ class Folded:
 
     def give(self, entry: Opened, written: dict[str, Any]) -> None:
         record = reading.record(written, entry.time)
+        if record.scope.prefixes == self.prefixes:  # as nearly always: one object for both
+            record = record._replace(scope=record.scope._replace(prefixes=self.prefixes))
         subject: SubjectKind = reading.shared(written["subject_kind"])
         told = written.get("announcement")
         if told:
@@ -175,12 +184,13 @@ class Folded:
             if each.objection.id != objection.id:
                 continue
             joined = _joined(each.objection, objection)
-            if joined == each.objection._replace(lifted=None, received=joined.received):
+            named = tuple(sorted({*each.named, *(objection.prefixes or ())}))
+            if named == each.named and joined == each.objection._replace(lifted=None, received=joined.received):
                 return False
-            both = Objected(joined, max(each.number, number))
+            both = Objected(joined, max(each.number, number), named)
             self.objected = (*self.objected[:place], both, *self.objected[place + 1 :])
             return True
-        self.objected += (Objected(objection, number),)
+        self.objected += (Objected(objection, number, objection.prefixes or ()),)
         return True
 
     def lifted(self, place: int, lifts: list[tuple[Lift, Folded]]) -> bool:
@@ -190,7 +200,7 @@ class Folded:
         lifted = min(times) if times else None
         if objected.objection.lifted == lifted:
             return False
-        changed = Objected(objected.objection._replace(lifted=lifted), objected.number)
+        changed = objected._replace(objection=objected.objection._replace(lifted=lifted))
         self.objected = (*self.objected[:place], changed, *self.objected[place + 1 :])
         self.changed()
         return True
@@ -200,7 +210,7 @@ class Folded:
 
         An objection of nobody known is taken back by whoever has a record of all that it names.
         """
-        objection, number = objected
+        objection, number = objected.objection, objected.number
         if lift.at <= objection.at or lift.number < number:
             return False
         for given in self.given:
@@ -209,7 +219,7 @@ class Folded:
                 continue
             if any(end.record == record.id and end.kind in _NEVER_WAS for end in self.ends):
                 return False
-            return self.ref == ref or (ref == f"objector/{objection.id}" and _inside(objection, record))
+            return self.ref == ref or (ref == f"objector/{objection.id}" and _inside(objected, record))
         return False
 
 
@@ -241,9 +251,9 @@ def _joined(one: Objection, other: Objection) -> Objection:
     )
 
 
-def _inside(objection: Objection, record: Record) -> bool:
-    return objection.prefixes is not None and all(
-        any(low <= first and last <= high for low, high in record.scope.prefixes) for first, last in objection.prefixes
+def _inside(objected: Objected, record: Record) -> bool:
+    return objected.objection.prefixes is not None and all(
+        any(low <= first and last <= high for low, high in record.scope.prefixes) for first, last in objected.named
     )
 
 

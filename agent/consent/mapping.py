@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agent.consent.state import Holding, Range
 
 Claims = tuple[Mapped, ...]
+Segment = tuple[int, int, Claims]  # first and last address, and what holds between them
 
 _DOUBT: dict[Holding, int] = {"static": 0, "dynamic": 1, "shared": 2, "unknown": 3}
 _INF = float("inf")
@@ -60,7 +61,7 @@ class Mapping:
         self._known: dict[Key, float] = {}  # when an assertion was heard, only where that was well after its date
         self.version = 0
 
-    def assert_(self, customer: str, private: dict[str, Any], received: float) -> list[Range]:
+    def assert_(self, customer: str, private: dict[str, Any], received: float) -> tuple[Range, ...]:
         """``mapping.asserted``. The prefixes whose claims have changed."""
         at = seconds(private["at"])
         source, kind, session = shared(private["source"]), shared(private.get("kind", "static")), None
@@ -68,15 +69,18 @@ class Mapping:
         if "session_id" in private:
             session = private["session_id"]
         known = max(at, received)
-        made = [
-            Mapped(prefix, customer, kind, source, at, None, until, session) for prefix in ranges(private["prefixes"])
-        ]
-        for mapped in made:
-            self._say((source, mapped.prefix, customer), _Word(at, known, _DOUBT[kind], mapped))
+        told = ranges(private["prefixes"])
+        for prefix in told:
+            mapped = Mapped(prefix, customer, kind, source, at, None, until, session)
+            new = self._claims.get(prefix) is None and known <= at + 1
+            if new and (not self._words or (source, prefix, customer) not in self._words):
+                self._claims.put(prefix, (mapped,))  # all that it takes, nearly always
+            else:
+                self._say((source, prefix, customer), _Word(at, known, _DOUBT[kind], mapped))
         self.version += 1
-        return [mapped.prefix for mapped in made]
+        return told
 
-    def withdraw(self, customer: str, private: dict[str, Any], received: float) -> list[Range]:
+    def withdraw(self, customer: str, private: dict[str, Any], received: float) -> tuple[Range, ...]:
         """``mapping.withdrawn``. The prefixes whose claims have changed."""
         at = seconds(private["at"])
         source = shared(private["source"])
@@ -84,7 +88,7 @@ class Mapping:
         for prefix in gone:
             self._say((source, prefix, customer), _Word(at, max(at, received)))
         self.version += 1
-        return list(gone)
+        return gone
 
     def _say(self, key: Key, word: _Word) -> None:
         source, prefix, customer = key
@@ -198,39 +202,49 @@ class Mapping:
         return max(times, default=None)
 
     def sole(self, prefix: Range) -> str | None:
-        """The one customer in whose mapping all of a prefix lies, where nobody else has any part of it by any source."""
+        """The one customer in whose mapping all of a prefix lies; None where somebody else has any part of it."""
         around = self._claims.over(prefix)
         customers = {one.customer for one in self._settled(around, (), None)} if around else set()
         customers |= {one.customer for claims in self._claims.inside(prefix) for one in claims}
         return customers.pop() if around and len(customers) == 1 else None
 
-    def segments(self) -> Iterator[tuple[int, int, Claims]]:
-        """Every stretch of mapped addresses and its holders, as ``holders`` gives them; sorted, disjoint.
+    def segments(self) -> Iterator[Segment]:
+        """Every stretch of mapped addresses and its holders, as ``holders`` gives them; sorted, disjoint."""
+        return self._sweep(self._claims.items(), self._formers.items())
 
-        Prefixes lie in each other or apart, so one pass with a stack of those that are open finds every one.
-        """
-        nodes = sorted((prefix[0], -prefix[1], False, claims) for prefix, claims in self._claims.items())
-        if len(self._formers):
-            nodes += [(prefix[0], -prefix[1], True, former) for prefix, former in self._formers.items()]  # type: ignore[misc]
-            nodes.sort(key=lambda node: node[:3])
-        stack: list[tuple[int, bool, Any]] = []
+    def within(self, prefix: Range) -> Iterator[Segment]:
+        """The same of the addresses of one prefix."""
+        return self._sweep(self._claims.part(prefix), self._formers.part(prefix))
+
+    def _sweep(
+        self, claims: Iterator[tuple[Range, Claims]], formers: Iterator[tuple[Range, tuple[Former, ...]]]
+    ) -> Iterator[Segment]:
+        """Prefixes lie in each other or apart, so one pass with a stack of those that are open finds every stretch."""
+        nodes = [(prefix, False, value) for prefix, value in claims]
+        nodes += [(prefix, True, value) for prefix, value in formers]  # type: ignore[misc]
+        nodes.reverse()  # those that are of one size stand longest first, and the widest has to be opened first
+        nodes.sort(key=_end, reverse=True)
+        nodes.sort(key=_start)
+        nodes.append(((_BEHIND, _BEHIND), False, ()))
+        stack: list[tuple[Range, bool, Any]] = []
         at = 0
-        for first, minus_last, former, value in [*nodes, (_BEHIND, 0, False, ())]:
-            while stack and stack[-1][0] < first:
-                last = stack[-1][0]
+        for node in nodes:
+            first = node[0][0]
+            while stack and stack[-1][0][1] < first:
+                last = stack[-1][0][1]
                 if at <= last:
-                    yield from self._stretch(at, last, stack)
+                    if len(stack) == 1 and not stack[0][1] and len(stack[0][2]) == 1:
+                        yield at, last, stack[0][2]
+                    else:
+                        yield from self._stretch(at, last, stack)
                     at = last + 1
                 stack.pop()
             if stack and at < first:
                 yield from self._stretch(at, first - 1, stack)
             at = first
-            stack.append((-minus_last, former, value))
+            stack.append(node)
 
-    def _stretch(self, first: int, last: int, stack: list[tuple[int, bool, Any]]) -> Iterator[tuple[int, int, Claims]]:
-        if len(stack) == 1 and not stack[0][1] and len(stack[0][2]) == 1:
-            yield first, last, stack[0][2]
-            return
+    def _stretch(self, first: int, last: int, stack: list[tuple[Range, bool, Any]]) -> Iterator[Segment]:
         nodes = [value for _, former, value in reversed(stack) if not former]
         if nodes:
             yield first, last, self._settled(nodes, [value for _, former, value in stack if former], None)
@@ -240,6 +254,14 @@ class Mapping:
 
 
 _BEHIND = 1 << 131
+
+
+def _start(node: tuple[Range, bool, Any]) -> int:
+    return node[0][0]
+
+
+def _end(node: tuple[Range, bool, Any]) -> int:
+    return node[0][1]
 
 
 def _until(mapped: Mapped | None) -> float:

@@ -1,144 +1,153 @@
-"""Which addresses may be looked at, and how deeply, by the register: the sets that ``agent.privacy.tiers`` takes.
+"""The sets of addresses that the passive tiers rest on, by the register; ``agent.privacy.tiers`` makes the tiers.
 
-What a customer agreed to holds where he alone has the address, by every source that has a say, statically, as far as
-these sources are fresh, and when the quarantine of a former holder is over. Elsewhere nobody's word holds.
+They are made whole once. From then on only those prefixes are looked at anew of which something was said, or whose
+customer's time has come, and what was made is never changed but replaced, for others hold on to it.
 """
 
 from __future__ import annotations
 
+import gc
+from bisect import bisect_left
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
-from agent.leave import HANDSHAKE, Limits
+from agent.consent.permitted import Permitted
+from agent.leave import Limits
 from agent.privacy import Sets, common, minus, union
 
 if TYPE_CHECKING:
-    from agent.consent.fold import Folded
+    from collections.abc import Iterable
+
     from agent.consent.register import Register
-    from agent.consent.state import Mapped, Record
+    from agent.consent.state import Range
     from agent.privacy import Ranges
 
 _INF = float("inf")
-
-
-class _Permitted:
-    """What is consented and announced in the eyes of one moment, and until when that stays so."""
-
-    def __init__(self, register: Register, time: float, limits: Limits) -> None:
-        self._register, self._time, self._limits = register, time, limits
-        self._consents: dict[str, tuple[list[Ranges], list[Ranges]] | None] = {}
-        self.consented: Ranges = []
-        self.announced: Ranges = []
-        self.until = _INF
-        self._fresh = {source: self._is_fresh(at) for source, at in register.sources().items()}
-        self._told: dict[str, bool] = {}
-        for first, last, claims in register.segments():
-            self._segment(first, last, claims)
-
-    def _is_fresh(self, at: float) -> bool:
-        return self._now_or_later(at + self._limits.mapping)
-
-    def _now_or_later(self, end: float) -> bool:
-        """Whether something that lasts up to ``end`` lasts now, the end itself not included."""
-        if end > self._time:
-            self.until = min(self.until, end)
-            return True
-        return False
-
-    def _begun(self, start: float) -> bool:
-        if start > self._time:
-            self.until = min(self.until, start)
-            return False
-        return True
-
-    def _segment(self, first: int, last: int, claims: tuple[Mapped, ...]) -> None:
-        ref = claims[0].customer
-        for one in claims:
-            if one.customer != ref or one.kind != "static" or not self._fresh.get(one.source, False):
-                if one.until is not None:
-                    self._now_or_later(one.until)
-                return
-            if one.until is not None and not self._now_or_later(one.until):
-                return
-            if one.before is not None and not self._begun(one.before + self._limits.quarantine):
-                return
-        self._permit(ref, first, last)
-
-    def _permit(self, ref: str, first: int, last: int) -> None:
-        told = self._told.get(ref)
-        if told is None:
-            told = self._told[ref] = self._is_told(ref)
-        if told:
-            self.announced.append((first, last))
-        scopes = self._consents.get(ref)
-        if scopes is None:
-            scopes = self._consents[ref] = self._scopes(ref)
-        for prefixes, excluded in zip(*scopes, strict=True):
-            piece = common([(first, last)], prefixes)
-            self.consented += minus(piece, excluded) if excluded else piece
-
-    def _is_told(self, ref: str) -> bool:
-        folded = self._register.folded(ref)
-        if folded is None or folded.is_suspended() or folded.ended() is not None:
-            return False
-        # All of them are looked at, so that the next that begins to count is known.
-        begun = [self._begun(one.sent + self._limits.announce) for one in folded.announced if one.delivered == "yes"]
-        return any(begun)
-
-    def _scopes(self, ref: str) -> tuple[list[Ranges], list[Ranges]]:
-        """The prefixes and the exclusions of every record of his that lets his handshakes be looked at."""
-        folded = self._register.folded(ref)
-        if folded is None or folded.is_suspended() or folded.ended() is not None:
-            return [], []
-        records = [one for one in folded.records() if self._in_force(one, folded)]
-        return [union(one.scope.prefixes) for one in records], [union(one.scope.excluded) for one in records]
-
-    def _in_force(self, record: Record, folded: Folded) -> bool:
-        if record.ended is not None or HANDSHAKE not in record.scope.tiers:
-            return False
-        if record.basis == "terms_objection":
-            return False  # never by terms alone: they announce, and the set ``announced`` is for that
-        known = self._register.documents
-        if not all(sha256 in known for _, sha256 in record.documents):
-            return False
-        return self._begun(record.valid_from) and self._now_or_later(record.valid_until)
+_MANY = 2000  # prefixes of which something was said; from there on all sets are made anew
 
 
 class Passive:
-    """The sets of the register, made anew only where something changed or a time has come."""
+    """Of one register. ``said`` and ``objected`` tell it what has happened; nothing is made until somebody asks."""
 
     def __init__(self) -> None:
-        self._made: tuple[int, float, Limits, float, Sets] | None = None
+        self._whole = True  # all is to be made anew
+        self._said: set[Range] = set()
+        self._objected = True
+        self._time = -_INF
         self._limits = Limits()
+        self._fresh: frozenset[str] = frozenset()
+        self._due: list[tuple[float, str]] = []  # a heap
+        self._most = 0
+        self._sets = Sets()
 
-    def dirty(self, folded: Folded, *, mapping: bool) -> None: ...
+    def said(self, prefixes: Iterable[Range]) -> None:
+        """Something of these may be different."""
+        if not self._whole:
+            self._said.update(prefixes)
+            self._whole = len(self._said) > _MANY
+            if self._whole:
+                self._said.clear()
 
-    def objected(self, folded: Folded) -> None: ...
+    def objected(self, prefixes: Iterable[Range]) -> None:
+        """An objection to these stands, or no longer does."""
+        self._objected = True
+        self.said(prefixes)
+
+    def anew(self) -> None:
+        """Something was said that may concern everybody."""
+        self._whole = True
+        self._said.clear()
 
     def sets(self, register: Register, time: float, limits: Limits) -> Sets:
-        if self._made is not None:
-            version, since, by, until, sets = self._made
-            if version == register.version and by == limits and since <= time < until:
-                return sets
-        permitted = _Permitted(register, time, limits)
+        fresh = frozenset(source for source, at in register.sources().items() if at + limits.mapping > time)
+        if time < self._time or limits != self._limits or fresh != self._fresh or len(self._due) > self._most:
+            self.anew()
+        self._time, self._limits, self._fresh = time, limits, fresh
+        while self._due and self._due[0][0] <= time:
+            folded = register.folded(heappop(self._due)[1])
+            if folded is not None:
+                self.said(folded.prefixes)
+        if self._whole or self._said or self._objected:
+            was = gc.isenabled()
+            gc.disable()  # there are no cycles in it, and much to look for them in
+            try:
+                self._make(register)
+            finally:
+                if was:
+                    gc.enable()
+        return self._sets
+
+    def next_change(self, register: Register, time: float, limits: Limits | None) -> float:
+        limits = limits or self._limits
+        self.sets(register, time, limits)
+        ends = [at + limits.mapping for at in register.sources().values()]
+        return min([end for end in ends if end > time] + [self._due[0][0] if self._due else _INF])
+
+    def _make(self, register: Register) -> None:
+        if self._objected:
+            self._sets = self._objections(register)
+        permitted = Permitted(register, self._time, self._limits, self._fresh)
+        if self._whole:
+            permitted.take(register.segments())
+            announced = minus(union(permitted.announced), self._sets.objected)
+            self._sets = self._sets._replace(consented=union(permitted.consented), announced=announced)
+            self._due = list(permitted.boundaries)
+            heapify(self._due)
+            self._most = 4 * len(self._due) + 10_000
+        elif self._said:
+            self._mend(register, permitted)
+            for boundary in permitted.boundaries:
+                heappush(self._due, boundary)
+        self._whole = self._objected = False
+        self._said.clear()
+
+    def _objections(self, register: Register) -> Sets:
         objected: Ranges = []
         excluded: Ranges = []
         for objection, prefixes in register.standing():
             objected += prefixes
             if objection.headers:
                 excluded += prefixes
-        objected = union(objected)
-        sets = Sets(
-            [],
-            union(permitted.consented),
-            minus(union(permitted.announced), objected),
-            objected,
-            union(excluded),
-        )
-        self._made = (register.version, time, limits, permitted.until, sets)
-        self._limits = limits
-        return sets
+        return self._sets._replace(objected=union(objected), excluded=union(excluded))
 
-    def next_change(self, register: Register, time: float, limits: Limits | None) -> float:
-        self.sets(register, time, limits or self._limits)
-        assert self._made is not None
-        return self._made[3]
+    def _mend(self, register: Register, permitted: Permitted) -> None:
+        consented, announced = self._sets.consented[:], self._sets.announced[:]
+        for first, last in union(self._said):
+            permitted.consented, permitted.announced = [], []
+            for prefix in _parts(self._said, first, last):
+                permitted.take(register.segments(prefix))
+            _replace(consented, first, last, union(permitted.consented))
+            told = union(permitted.announced)
+            _replace(announced, first, last, minus(told, _between(self._sets.objected, first, last)))
+        self._sets = self._sets._replace(consented=consented, announced=announced)
+
+
+def _parts(prefixes: set[Range], first: int, last: int) -> list[Range]:
+    """The widest of these prefixes that lie between two addresses."""
+    inside = sorted((one for one in prefixes if first <= one[0] <= last), key=lambda one: (one[0], -one[1]))
+    made: list[Range] = []
+    for one in inside:
+        if not made or one[0] > made[-1][1]:
+            made.append(one)
+    return made
+
+
+def _spanned(ranges: Ranges, first: int, last: int) -> tuple[int, int]:
+    """Where in a set those ranges are that meet or touch a stretch."""
+    start = bisect_left(ranges, (first, 0))
+    if start and ranges[start - 1][1] >= first - 1:
+        start -= 1
+    end = bisect_left(ranges, (last + 2, 0))
+    return start, end
+
+
+def _between(ranges: Ranges, first: int, last: int) -> Ranges:
+    """What a set has between two addresses."""
+    start, end = _spanned(ranges, first, last)
+    return common([(first, last)], ranges[start:end])
+
+
+def _replace(ranges: Ranges, first: int, last: int, by: Ranges) -> None:
+    """Put a set in place of what another has between two addresses."""
+    start, end = _spanned(ranges, first, last)
+    ranges[start:end] = union(minus(ranges[start:end], [(first, last)]), by)

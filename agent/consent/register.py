@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.consent import fold, reading
 from agent.consent.covering import Covering
-from agent.consent.fold import Ended, Folded, Lift, Said
+from agent.consent.fold import Ended, Folded, Lift, Objected, Said
 from agent.consent.mapping import Mapping
 from agent.consent.passive import Passive
 from agent.consent.reading import seconds
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agent.audit.entry import Opened
+    from agent.consent.mapping import Segment
     from agent.consent.state import Customer, Mapped, Objection, Range
     from agent.privacy import Ranges, Sets
 
@@ -77,6 +78,7 @@ class Register:
             self._synced[source] = max(at, self._synced.get(source, at))
         elif kind == "document.published":
             self.documents[entry.public["sha256"]] = entry.public["kind"]
+            self._passive.anew()
         elif kind == "customer.erased" and entry.customer:
             self.forget(entry.customer)
         else:
@@ -100,7 +102,7 @@ class Register:
             self._object(folded, fold.objection(private, entry.time), entry.number)
         else:
             self._said(folded, kind, Said(seconds(private["at"]), entry.number, private.get("record_id")), private)
-        self._passive.dirty(folded, mapping=kind.startswith("mapping."))
+        self._passive.said(folded.prefixes)
         if folded.objected:
             self._recover(folded)
 
@@ -127,8 +129,9 @@ class Register:
     def _map(self, folded: Folded, kind: str, private: dict[str, Any], received: float) -> None:
         said = self._mapping.assert_ if kind == "mapping.asserted" else self._mapping.withdraw
         told = said(folded.ref, private, received)
+        self._passive.said(told)
         if kind == "mapping.asserted" and not folded.prefixes:
-            folded.prefixes = tuple(told)
+            folded.prefixes = told
             return
         his = dict.fromkeys((*folded.prefixes, *told))
         folded.prefixes = tuple(prefix for prefix in his if self._mapping.held(folded.ref, prefix))
@@ -158,7 +161,7 @@ class Register:
         """Where this customer's objections stand, anew."""
         for each in folded.objected:
             name = (folded.ref, each.objection.id)
-            now = () if each.objection.lifted is not None else self._extent(folded, each.objection)
+            now = () if each.objection.lifted is not None else self._extent(folded, each)
             was = self._covered.get(name, ())
             if now == was:
                 continue
@@ -167,7 +170,7 @@ class Register:
             for prefix in set(now) - set(was):
                 self._cover.put(prefix, (*(self._cover.get(prefix) or ()), name))
             self._covered[name] = now
-            self._passive.objected(folded)
+            self._passive.objected((*was, *now))
 
     def _uncover(self, prefix: Range, name: _Name) -> None:
         left = tuple(one for one in self._cover.get(prefix) or () if one != name)
@@ -176,16 +179,16 @@ class Register:
         else:
             self._cover.drop(prefix)
 
-    def _extent(self, folded: Folded, objection: Objection) -> tuple[Range, ...]:
+    def _extent(self, folded: Folded, objected: Objected) -> tuple[Range, ...]:
         """What an objection is about, where it stands.
 
         One to everything: all that is mapped to him, and all that his records ever named while his contract lasts; no
         narrower scope and no end of a record lets anybody look where he said no.
         """
-        if objection.prefixes is not None:
-            return objection.prefixes
-        named = () if folded.ended() is not None else [p for each in folded.given for p in each.record.scope.prefixes]
-        return tuple(dict.fromkeys((*folded.prefixes, *named)))
+        if objected.objection.prefixes is not None:
+            return objected.named
+        his = () if folded.ended() is not None else [p for each in folded.given for p in each.record.scope.prefixes]
+        return tuple(dict.fromkeys((*objected.named, *folded.prefixes, *his)))
 
     def forget(self, ref: str) -> None:
         """As if nothing had ever been heard of this customer: his key was shredded."""
@@ -201,8 +204,8 @@ class Register:
             self._lifts[lift.objection].remove(lift)
             self._settle(lift.objection)
         self._mapping.forget(ref, folded.prefixes)
-        self._passive.dirty(folded, mapping=True)
-        self._passive.objected(folded)
+        self._passive.objected(())
+        self._passive.anew()
 
     def holders(self, address: int, time: float | None = None) -> tuple[Mapped, ...]:
         """Every source's assertion in force that covers an address, that of the longest prefix first.
@@ -243,7 +246,7 @@ class Register:
     def customers(self) -> Iterator[Customer]:
         """Everybody of whom anything is known, without keeping what is made for this."""
         for folded in self._customers.values():
-            yield folded.customer()
+            yield folded.made()
 
     def mapped(self, ref: str) -> tuple[Mapped, ...]:
         """All that any source says is his, as it was said: without regard to longer prefixes and to former holders."""
@@ -271,9 +274,9 @@ class Register:
         """When ``sets`` would differ by time passing alone, at the earliest; inf for never."""
         return self._passive.next_change(self, time, limits)
 
-    def segments(self) -> Iterator[tuple[int, int, tuple[Mapped, ...]]]:
-        """Every stretch of mapped addresses with its holders, sorted and disjoint."""
-        return self._mapping.segments()
+    def segments(self, prefix: Range | None = None) -> Iterator[Segment]:
+        """Every stretch of mapped addresses, or of those in a prefix, with its holders; sorted and disjoint."""
+        return self._mapping.segments() if prefix is None else self._mapping.within(prefix)
 
     def folded(self, ref: str) -> Folded | None:
         return self._customers.get(ref)

@@ -1,0 +1,106 @@
+"""Where a customer's word holds for looking, at one moment.
+
+It holds where he alone has the address, by every source that has a say, statically, as far as these sources are fresh,
+and when the quarantine after a former holder is over. Elsewhere nobody's word holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.leave import HANDSHAKE
+from agent.privacy import common, minus, union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.consent.fold import Folded
+    from agent.consent.mapping import Claims, Segment
+    from agent.consent.register import Register
+    from agent.consent.state import Record
+    from agent.leave import Limits
+    from agent.privacy import Ranges
+
+# Whether he was told, and the prefixes and exclusions of each record that lets handshakes be looked at.
+_Word = tuple[bool, tuple[tuple["Ranges", "Ranges"], ...]]
+
+
+class Permitted:
+    """``consented`` and ``announced`` of the stretches that it is given, and what time alone will change of them.
+
+    ``boundaries``: a time, and the customer of whom something is then different.
+    """
+
+    def __init__(self, register: Register, time: float, limits: Limits, fresh: frozenset[str]) -> None:
+        self._register, self._time, self._limits, self._fresh = register, time, limits, fresh
+        self._words: dict[str, _Word] = {}
+        self.consented: Ranges = []
+        self.announced: Ranges = []
+        self.boundaries: set[tuple[float, str]] = set()
+
+    def take(self, segments: Iterable[Segment]) -> None:
+        words, fresh = self._words, self._fresh
+        for first, last, claims in segments:
+            one = claims[0]
+            ref = one.customer
+            if len(claims) > 1 or one.before is not None or one.until is not None:
+                if not self._his_alone(claims):
+                    continue
+            elif one.kind != "static" or one.source not in fresh:
+                continue
+            word = words.get(ref)
+            if word is None:
+                word = words[ref] = self._word(ref)
+            if word[0]:
+                self.announced.append((first, last))
+            for prefixes, excluded in word[1]:
+                piece = [(first, last)] if (first, last) in prefixes else common([(first, last)], prefixes)
+                self.consented += minus(piece, excluded) if excluded else piece
+
+    def _his_alone(self, claims: Claims) -> bool:
+        held = True
+        for one in claims:
+            held &= one.customer == claims[0].customer and one.kind == "static" and one.source in self._fresh
+            # Every time is noted, so that a claim in the way that ends is not overlooked.
+            if one.until is not None:
+                held &= self._lasts(one.until, claims[0].customer)
+            if one.before is not None:
+                held &= self._begun(one.before + self._limits.quarantine, claims[0].customer)
+        return held
+
+    def _lasts(self, end: float, ref: str) -> bool:
+        """Whether something that lasts up to ``end`` lasts now; the end itself is behind it."""
+        if end > self._time:
+            self.boundaries.add((end, ref))
+            return True
+        return False
+
+    def _begun(self, start: float, ref: str) -> bool:
+        if start > self._time:
+            self.boundaries.add((start, ref))
+            return False
+        return True
+
+    def _word(self, ref: str) -> _Word:
+        folded = self._register.folded(ref)
+        if folded is None or folded.is_suspended() or folded.ended() is not None:
+            return False, ()
+        sent = [one.sent for one in folded.announced if one.delivered == "yes"]
+        told = bool(sent) and self._begun(min(sent) + self._limits.announce, ref)
+        return told, tuple(
+            [
+                (union(one.scope.prefixes), union(one.scope.excluded) if one.scope.excluded else [])
+                for one in folded.records()
+                if self._in_force(one, folded)
+            ]
+        )
+
+    def _in_force(self, record: Record, folded: Folded) -> bool:
+        if record.ended is not None or HANDSHAKE not in record.scope.tiers:
+            return False
+        if record.basis == "terms_objection":
+            return False  # never by terms alone: who was told of them is in the set ``announced``
+        known = self._register.documents
+        if not all(sha256 in known for _, sha256 in record.documents):
+            return False
+        return self._begun(record.valid_from, folded.ref) and self._lasts(record.valid_until, folded.ref)
