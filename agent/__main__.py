@@ -22,6 +22,8 @@ COMMANDS = {
     "probing": ("agent.commands.probing:main", "make probing.txt, and look whether it is published"),
     "import": ("collectors.registry.command:main", "take customers, prefixes and consent from CSV, JSON or NetBox"),
     "audit": ("agent.commands.audit:main", "see that the log is whole, hand a customer his part of it, export it"),
+    "probe": ("agent.commands.probe:main", "knock at one server now, or say what would be sent; list what was done"),
+    "kill-switch": ("agent.commands.kill_switch:main", "stop every probe, at once"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
     "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),
 }

@@ -32,6 +32,13 @@ VERBS: dict[str, str] = {
     "registry.take": "agent.verbs.snapshot:take",
     "announce.record": "agent.verbs.announce:record",
     "audit.prove": "agent.verbs.audit:prove",
+    "probe.explain": "agent.verbs.probe:explain",
+    "probe.now": "agent.verbs.probe:now",
+    "probe.ended": "agent.verbs.probe:ended",
+    "probe.list": "agent.verbs.probe:listed",
+    "kill_switch.on": "agent.verbs.probe:switch_on",
+    "kill_switch.off": "agent.verbs.probe:switch_off",
+    "kill_switch.status": "agent.verbs.probe:switch_status",
     "probing.checked": "agent.verbs.probing:checked",
 }
 

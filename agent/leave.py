@@ -77,6 +77,21 @@ OUTCOMES = (
     "protocol_error", "identity_mismatch", "holder_changed", "cancelled", "unknown", "bug",
 )  # fmt: skip
 Outcome = str
+OUTCOME_MEANINGS: dict[Outcome, str] = {
+    "confirmed": "it is an Exchange server, and the answer says so",
+    "contradicted": "it answered, and is no Exchange server",
+    "inconclusive": "it answered, and the answer does not say what it is",
+    "connection_refused": "it refused the connection",
+    "unreachable": "there is no way to it, or none from the address that probes come from",
+    "timeout": "it did not answer in time",
+    "tls_failed": "no TLS connection came about",
+    "protocol_error": "what it answered is no HTTP, or it broke off",
+    "identity_mismatch": "another server answered than the one that was seen, and nothing of it is believed",
+    "holder_changed": "the address went to somebody else meanwhile, and nothing of the answer is kept",
+    "cancelled": "it was broken off: an objection, a hand-over or the kill switch",
+    "unknown": "nobody knows what became of it",
+    "bug": "a fault of ours ended it",
+}
 
 # What has to be in place before anybody is knocked at; a missing piece is the detail of ``not_armed``.
 PIECES = ("armed", "contact", "source", "announcement", "probing_txt", "audit_sink", "notification_route", "state")

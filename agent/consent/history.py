@@ -7,6 +7,7 @@ on record of a later time counts as of just now. A clock that was set ahead is n
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections import Counter, deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.privacy import one
@@ -36,6 +37,8 @@ REMEMBERED = 367 * DAY  # longer than any time between two probes that can be co
 _STEP = 3600.0  # of a longer time between two entries no more is believed, when things are forgotten
 _SWEEP = 4096  # entries after which what is too old is forgotten
 _STARTS = 1024  # more than can be configured to begin in a minute
+RECENT = 200  # probes whose places in the log are known
+_REFUSALS = 2000  # entries about refusals, of an hour and a reason each
 
 _IPV4 = one("0.0.0.0/0")[0]
 
@@ -88,23 +91,29 @@ class History:
 
     def __init__(self) -> None:
         self.flights: dict[int, Flight] = {}
+        self.recent: dict[int, int | None] = {}  # the number of an intent -> of its outcome, the last probe last
         self._hosts: dict[int, _Host] = {}
         self._customers: dict[str, _Breaker] = {}
         self._whole = _Breaker()
         self._flying: dict[int, int] = {}  # network, and address -> probes of it that have begun and not ended
         self._starts: list[float] = []  # the latest, in order
+        self._refusals: deque[tuple[float, str, int]] = deque(maxlen=_REFUSALS)
         self._last = float("-inf")
         self._steady = 0.0  # time that has certainly passed, by which things are forgotten
         self._applied = 0
 
     def apply(self, entry: Opened) -> None:
-        """Fold one entry; kinds other than ``probe.intent`` and ``probe.outcome`` are ignored."""
+        """Fold one entry; kinds that say nothing of probes are ignored."""
         if entry.kind == "probe.intent":
             self._tick(entry.time)
             self._begun(entry)
         elif entry.kind == "probe.outcome":
             self._tick(entry.time)
             self._ended(entry)
+        elif entry.kind == "probe.denied":
+            reason, count = entry.public.get("reason"), entry.public.get("count")
+            if isinstance(reason, str) and isinstance(count, int):
+                self._refusals.append((entry.time, reason, count))
 
     def used(self, address: int) -> float:
         """When a host was last knocked at, -inf for never."""
@@ -133,6 +142,14 @@ class History:
         """How many probes have begun in the minute before ``time``, or on record of later."""
         return len(self._starts) - bisect_right(self._starts, time - MINUTE)
 
+    def refusals(self, since: float) -> Counter[str]:
+        """How often there was no leave, by the reason, as it was put on record since then."""
+        found: Counter[str] = Counter()
+        for time, reason, count in self._refusals:
+            if time >= since:
+                found[reason] += count
+        return found
+
     def open_breakers(self, time: float) -> dict[str, int]:
         """How many breakers are open, by their level: what a metric shows."""
         return {
@@ -144,6 +161,9 @@ class History:
     def _begun(self, entry: Opened) -> None:
         address = _address(entry)
         self.flights[entry.number] = Flight(entry.number, _word(entry, "id"), address, entry.customer, entry.time)
+        self.recent[entry.number] = None
+        if len(self.recent) > RECENT:
+            del self.recent[next(iter(self.recent))]
         insort(self._starts, entry.time)
         del self._starts[:-_STARTS]
         if address is not None:
@@ -155,6 +175,8 @@ class History:
     def _ended(self, entry: Opened) -> None:
         number = entry.public.get("intent")
         flight = self.flights.pop(number, None) if isinstance(number, int) else None
+        if number in self.recent:
+            self.recent[number] = entry.number
         address = _address(entry)
         if flight is not None and flight.address is not None:
             address = flight.address
