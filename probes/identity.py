@@ -4,7 +4,8 @@ The strongest thing that is known decides. Leaf certificates that were seen on t
 them. A certificate that was renewed since is then another server's: clients meet the new one first, and so does who
 looks; until then there is no hurry. Where none was seen (TLS 1.3 hides them): a certificate for the name that clients
 ask for. Where it is for no such name, as those that Exchange's own setup makes: the product that was seen, so that
-only an answer which is that product counts. Where nothing is known, nothing is asked.
+only an answer which is that product counts, and none under a certificate that an authority gave to some other domain:
+that is the next holder of the address, who may have an Exchange too. Where nothing is known, nothing is asked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from agent.exchange.corroborate import fields
 from agent.forms.certificate import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from probes.asks import Known, Response
 
@@ -32,17 +33,30 @@ def tie(known: Known, answer: Response) -> Tie | None:
     """By what the answer is tied to the server that was seen, the strongest first; None where it is another's."""
     if known.certificates:
         return "certificate" if answer.certificate.lower() in map(str.lower, known.certificates) else None
-    if known.name and any(_covers(one, known.name.lower()) for one in _names(answer.leaf)):
+    shown, name = _shown(answer.leaf), (known.name or "").lower()
+    names = _names(shown)
+    if name and any(_covers(one, name) for one in names):
         return "name"
-    return "product" if "exchange" in known.products else None
+    if "exchange" not in known.products:
+        return None
+    others = name and shown.get("self_signed") == "no" and not any(_domain(one) == _domain(name) for one in names)
+    return None if others else "product"
 
 
-def _names(leaf: bytes) -> Iterable[str]:
-    """The DNS names of a certificate; where it has none, its common name (RFC 6125 6.4.4)."""
+def _shown(leaf: bytes) -> dict[str, str]:
     try:
-        told = fields(describe(leaf)) if leaf else {}
+        return fields(describe(leaf)) if leaf else {}
     except Malformed:
-        return ()
+        return {}
+
+
+def _domain(name: str) -> list[str]:
+    """The last two labels: what is broader than a customer's domain is told apart by the rest."""
+    return name.split(".")[-2:]
+
+
+def _names(told: dict[str, str]) -> Sequence[str]:
+    """The DNS names of a certificate; where it has none, its common name (RFC 6125 6.4.4)."""
     if "san" in told:
         return told["san"].lower().split(",")
     first = told.get("subject", "").split(",", 1)[0]

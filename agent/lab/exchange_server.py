@@ -14,6 +14,7 @@ import ssl
 import sys
 import tempfile
 import threading
+import warnings
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -124,8 +125,10 @@ def context(leaf: Certificate, key: keys.Key, best: str) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if best == "1.0":
         made.set_ciphers("DEFAULT:@SECLEVEL=0")  # OpenSSL 3 speaks it at no other level
-    made.minimum_version = min(_VERSIONS[best], ssl.TLSVersion.TLSv1_2)
-    made.maximum_version = _VERSIONS[best]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that 1.0 is old is why it is simulated
+        made.minimum_version = min(_VERSIONS[best], ssl.TLSVersion.TLSv1_2)
+        made.maximum_version = _VERSIONS[best]
     text = keys.pem("CERTIFICATE", der(leaf, key)) + keys.pem("RSA PRIVATE KEY", private_key(key))
     with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
         file.write(text)
