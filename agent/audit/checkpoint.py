@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
-_HASH, _LONG = "[A-Za-z0-9+/]{43}=", "[A-Za-z0-9+/]+=*"
-_NOTE = re.compile(rf"^[^\n]+\n(?:{_SIZE.pattern})\n{_HASH}\n\n(?:\u2014 [^\n ]+ {_LONG}\n)+", re.MULTILINE)
-_LINE = re.compile(rf"audit checkpoint: (\S+) ({_SIZE.pattern}) ({_HASH}) ({_LONG})(?!\S)")
+_HASH, _ED25519 = "[A-Za-z0-9+/]{43}=", "[A-Za-z0-9+/]{91}="  # a signature has the key's id before it
+_NOTE = re.compile(
+    rf"^[^\n]+\n(?:{_SIZE.pattern})\n{_HASH}\n\n\u2014 [^\n ]+ {_ED25519}\n(?:\u2014 [^\n ]+ [A-Za-z0-9+/]+=*\n)*",
+    re.MULTILINE,
+)
+_LINE = re.compile(rf"audit checkpoint: (\S+) ({_SIZE.pattern}) ({_HASH}) ({_ED25519})")
 
 
 class Checkpoint(NamedTuple):
