@@ -209,8 +209,6 @@ class Wire:
         except httpcore.ProtocolError as error:
             long = getattr(error.__cause__ or error.__context__, "error_status_hint", 0) == 431
             raise Failed("protocol_error", "the head is too long" if long else "the answer is not HTTP") from None
-        if head.status < 200:
-            raise Failed("protocol_error", "the answer changes the protocol")
         self.statuses.append(head.status)
         body, truncated = self._body(head)
         named = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in head.headers)
@@ -246,7 +244,8 @@ class Wire:
         """What comes next, b"" at the end. Raises Failed, OSError."""
         while True:
             if self._room <= 0:
-                raise Failed("protocol_error", f"the {self._step} is too long")
+                outcome = "protocol_error" if self._step == "answer" else "tls_failed"
+                raise Failed(outcome, f"the {self._step} is too long")
             self._wait(select.POLLIN)
             with self._lock, suppress(BlockingIOError):
                 data = self._alive().recv(min(_PIECE, self._room))
