@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 # What came of objections; label values of a metric, so the list is closed.
 OUTCOMES = (
     "token", "prefix", "unmatched", "syntax", "rate", "unavailable", "file", "file_line_failed", "file_failed",
-    "files_failing",
 )  # fmt: skip
 OBJECTOR = "objector/"
 
@@ -78,6 +77,7 @@ class Objecting:
         self._sample = Sample()
         self._path = office.config.consent.drop
         self._drop = Drop(self._path, log)
+        self._failed = 0
         self._counts = Counter(dict.fromkeys(OUTCOMES, 0))
 
     def told(self, message: ObjectionTold) -> dict[str, Any]:
@@ -90,14 +90,19 @@ class Objecting:
         """Look at the directory of dropped files; what two looks found the same is put on record."""
         if self._office.config.consent.drop != self._path:
             self._path = self._office.config.consent.drop
+            self._failed += self._drop.failures
             self._drop = Drop(self._path, self._log)
         for dropped in self._drop.look():
             self._take(dropped)
 
     def body(self) -> dict[str, int]:
-        """How many there were, by what came of them; of files also how many cannot be used as they are now."""
-        failed = {"file_failed": self._drop.failures, "files_failing": self._drop.failing}
-        return {**self._counts, **failed}
+        """How many there were, by what came of them."""
+        return {**self._counts, "file_failed": self._failed + self._drop.failures}
+
+    @property
+    def failing(self) -> int:
+        """How many dropped files cannot be used as they are now, or their directory."""
+        return self._drop.failing
 
     def _noted(self, message: ObjectionTold, ident: str) -> str:
         try:
@@ -219,5 +224,5 @@ class Delays:
         buckets, below = [], 0
         for bound, count in zip(BOUNDS, self._counts, strict=False):
             below += count
-            buckets.append((bound, below))
+            buckets.append([bound, below])
         return {"buckets": buckets, "count": sum(self._counts), "sum": self._sum}

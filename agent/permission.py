@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent import desk, ipc
+from agent.consent import probing_txt
 from agent.effects import Effects
 from agent.ipc import Type
 from agent.keeping import directory_of
@@ -71,6 +72,7 @@ class Permission:
             return
         office.sighting = self._sighting
         self._self_audit = SelfAudit(monotonic)
+        self._self_audit.watch(watched(office.config))
         self._knocking = Knocking(
             office, candidates=self._candidates, sighted=self._candidate, monotonic=monotonic,
             chance=random.random, observe=observe, granted=self._self_audit.granted, log=log,
@@ -134,6 +136,7 @@ class Permission:
         if self._office is None:
             return
         self._office.take(config)
+        self._self_audit.watch(watched(config))
         for connection in self._doors.inside("prober"):
             self._send(connection, Type.SECTION, prober_section(config, self._office))
         self._era += 1
@@ -276,6 +279,13 @@ def prober_section(config: Config, office: Office) -> dict[str, Any]:
     }
 
 
-def exporter_section(config: Config) -> dict[str, Any]:
-    """What the exporter is told of the configuration."""
-    return {"log": config.log.model_dump()}
+def exporter_section(config: Config, now: float) -> dict[str, Any]:
+    """What the exporter is told of the configuration. ``now``: seconds since the epoch, when probing.txt is made."""
+    text = "" if probing_txt.lacking(config) else probing_txt.served(probing_txt.facts(config), now)
+    told = {"operator": config.consent.operator, "contact": config.probe.contact, "probing_txt": text}
+    return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}}
+
+
+def watched(config: Config) -> tuple[str, ...]:
+    """The addresses whose connections capture is to tell of (agent/selfaudit.py)."""
+    return config.probe.sources if config.probe.self_audit else ()

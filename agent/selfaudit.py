@@ -61,11 +61,22 @@ class SelfAudit:
         self._lookers: dict[Hashable, bool] = {}
         self._lost: dict[Hashable, int] = {}
         self._since: float | None = None
+        self._sources: tuple[str, ...] = ()
         # What an agent before this one granted is not known here.
         self._begun = clock()
         self._counts = dict.fromkeys(
             ("matched", "logged_not_seen", "seen_not_logged", "unwatched", "unsent", "unfinished"), 0
         )
+
+    def watch(self, sources: tuple[str, ...]) -> None:
+        """These addresses are knocked from, and capture is told so; none: nobody looks, and nothing is counted."""
+        if sources == self._sources:
+            return
+        self._sources = sources
+        self._lookers = dict.fromkeys(self._lookers, False)
+        self._since = None
+        for waiting in (self._seen, self._logged):
+            waiting.clear()
 
     def granted(self, grant: Grant) -> None:
         """Somebody may be knocked at from now on; what is seen of it is explained, whatever becomes of it."""
@@ -75,6 +86,8 @@ class SelfAudit:
         """A probe has ended, and these are its connections."""
         now = self._clock()
         self._leaves.pop(told.id, None)
+        if not self._sources:
+            return
         began = now - told.milliseconds / 1000 - _BEFORE
         for number, knock in enumerate(told.knocks, 1):
             sent = number < len(told.knocks) or told.outcome not in _UNSENT
@@ -83,6 +96,8 @@ class SelfAudit:
 
     def seen(self, message: Knocks) -> None:
         """These connections were seen to begin."""
+        if not self._sources:
+            return
         now = self._clock()
         for knock in message.knocks:
             self._meet(self._logged, self._seen, _flow(knock), _Waiting(now, now))

@@ -195,7 +195,7 @@ class Service:
         self._changed = True
 
     def _tell_section(self, exporter: Connection) -> None:
-        self._send(exporter, Type.SECTION, exporter_section(self._config))
+        self._send(exporter, Type.SECTION, exporter_section(self._config, self._now()))
 
     def _observe(self, message: Any) -> None:
         for told in message.told:

@@ -43,6 +43,7 @@ class Desk:
     def __init__(self, lookers: int = 1) -> None:
         self.now = 0.0
         self.audit = SelfAudit(lambda: self.now)
+        self.audit.watch(("192.0.2.9",))
         self.now = 10 * LATE
         for who in range(lookers):
             self.audit.opened(who)
@@ -120,6 +121,7 @@ def test_a_probe_of_which_nothing_was_heard_again_explains_what_was_seen_of_it()
 def test_what_another_agent_granted_is_not_held_against_anybody() -> None:
     now = 0.0
     audit = SelfAudit(lambda: now)
+    audit.watch(("192.0.2.9",))
     audit.seen(seen(knock()))
     now = 3 * LATE
     assert audit.body()["unwatched"] == 1
@@ -166,6 +168,20 @@ def test_it_counts_once_all_look_again() -> None:
     desk.audit.logged(outcome(knock(40_001), milliseconds=2_000))
     desk.later(5.0).audit.logged(outcome(knock(40_002)))
     assert desk.counts() == {"unwatched": 2, "logged_not_seen": 1, "difference": 1}
+
+
+def test_without_addresses_nothing_is_counted_and_others_are_looked_for_anew() -> None:
+    desk = Desk()
+    desk.audit.logged(outcome(knock()))
+    desk.audit.watch(())
+    desk.audit.logged(outcome(knock(40_001)))
+    desk.audit.seen(seen(knock(40_002)))
+    assert desk.counts() == {}
+    desk.audit.watch(("192.0.2.10",))
+    desk.audit.logged(outcome(knock(40_003)))
+    desk.later(1.0).audit.applied(0)
+    desk.later(5.0).audit.logged(outcome(knock(40_004)))
+    assert desk.counts() == {"unwatched": 1, "logged_not_seen": 1, "difference": 1}
 
 
 def test_two_who_see_the_same_connection_saw_one() -> None:
