@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SLICE = 100  # servers that are considered at a time
 PAUSE = 60.0  # seconds from having considered all of them to beginning anew
+_SOON = 2.0  # where there were none
 _TICK = 0.5  # seconds between two looks at what is to be done
 _LATE = 10.0  # seconds after its deadline at which a grant of which nothing is heard is given up
 _HOUR = 3600.0
@@ -179,7 +180,7 @@ class Knocking:
         if not self._queue and now >= self._round_due:
             self._queue = self._candidates()
             self._reasons = {address: r for address, r in self._reasons.items() if address in set(self._queue)}
-            self._round_due = now + PAUSE
+            self._round_due = now + (PAUSE if self._queue else _SOON)
         if not self._queue:
             return
         conditions = self._office.conditions()

@@ -252,7 +252,7 @@ class Recorded(Body):
 class Delay(Body):
     """A histogram of seconds: the upper bound of each bucket, how many are in it and those below, all, their sum."""
 
-    buckets: list[tuple[Gauge, Count]]
+    buckets: list[Annotated[list[Gauge], Field(min_length=2, max_length=2)]]
     count: Count
     sum: Gauge
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ Name = tuple[tuple[str, str], ...]  # attribute and value, most significant firs
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A leaf: who it is for and by, its names (DNS, or mail), the day it begins, its days, its signature's hash."""
+    """A leaf: who it is for and by, its names (DNS, or mail), the day it begins, its days, its signature's hash.
+
+    ``key``: that of the server that shows it; without one, a certificate in a capture has no key behind it.
+    """
 
     subject: Name
     issuer: Name
@@ -36,6 +39,7 @@ class Certificate:
     begins: datetime.date
     days: int
     digest: str = "sha256"
+    key: Key | None = field(default=None, repr=False)
 
 
 def self_signed(short_name: str, domain: str, begins: datetime.date = datetime.date(2025, 3, 4)) -> Certificate:
@@ -56,6 +60,7 @@ def public(*names: str, begins: datetime.date = datetime.date(2026, 9, 14)) -> C
 
 def der(leaf: Certificate, key: Key | None = None) -> bytes:
     """The certificate in DER (RFC 5280 4.1): of this key and signed by it, whoever its issuer is said to be."""
+    key = key or leaf.key
     chance = random.Random(repr(leaf))  # noqa: S311 # reproducible bytes; there is no key behind them
     algorithm = _sequence(_oid(_ALGORITHMS[leaf.digest]), _tlv(_NULL, b""))
     to_sign = _sequence(
