@@ -65,6 +65,8 @@ class Permission:
         self._delays = Delays()
         self._effects = Effects(monotonic, self._delays.observe)
         self._withdrawals = 0
+        # Of which the sections that are told do not know yet.
+        self._outstanding: list[dict[str, Any]] = []
         self._known = -1
         self._expires = float("inf")
         self._era = 0
@@ -88,6 +90,8 @@ class Permission:
             return
         if connection.door.name == "capture":
             self._self_audit.opened(connection)
+            for body in self._outstanding:
+                self._send(connection, Type.WITHDRAWN, body)
         if connection.door.name == "prober":
             self._send(connection, Type.SECTION, prober_section(config, self._office))
             self._knocking.met(lambda kind, body: self._send(connection, kind, body))
@@ -178,6 +182,7 @@ class Permission:
     def sets(self) -> Sets:
         if self._office is None:
             return Sets()
+        self._outstanding.clear()
         now, limits = self._now(), self._office.limits()
         self._expires = self._office.register.next_change(now, limits)
         return self._office.register.sets(now, limits)
@@ -202,6 +207,7 @@ class Permission:
         for handshakes, headers in _portions(office, objected):
             self._withdrawals += 1
             body = {"number": self._withdrawals, "handshakes": handshakes, "headers": headers}
+            self._outstanding.append(body)
             for connection in self._doors.inside("capture"):
                 waiting[connection] = self._withdrawals
                 self._send(connection, Type.WITHDRAWN, body)
