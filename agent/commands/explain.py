@@ -1,4 +1,4 @@
-"""``consent explain ADDRESS``: every input of the decision in words, and what would have to change first, and by whom."""
+"""``consent explain ADDRESS``: every input of the decision in words, what would have to change first, and by whom."""
 
 from __future__ import annotations
 

@@ -56,11 +56,11 @@ def next_open(scope: Scope, time: float) -> float | None:
         return time
     zone = _zone(scope.zone)
     local = _local(time, zone)
-    starts = () if local is None or zone is None else _starts(scope, local, zone)
+    starts = () if local is None or zone is None else _starts(scope, time, local, zone)
     return min((start for start in starts if start > time and is_open(scope, start)), default=None)
 
 
-def _starts(scope: Scope, local: datetime, zone: ZoneInfo) -> Iterator[float]:
+def _starts(scope: Scope, time: float, local: datetime, zone: ZoneInfo) -> Iterator[float]:
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     for ahead in range(9):
         day = midnight + timedelta(days=ahead)
@@ -68,8 +68,9 @@ def _starts(scope: Scope, local: datetime, zone: ZoneInfo) -> Iterator[float]:
             if day.weekday() in hours.days:
                 for fold in (0, 1):
                     begins = (day + timedelta(minutes=hours.start)).replace(tzinfo=zone, fold=fold)
-                    # By way of UTC: of a time that the clock jumps over, what it shows then is inside or is not.
                     yield begins.astimezone(UTC).timestamp()
+    # Of hours whose start the clock jumps over, the first is when it has jumped; it jumps at whole or half hours.
+    yield from (time // 1800 * 1800 + 1800.0 * step for step in range(1, 9 * 48))
 
 
 def text(hours: Iterable[Hours], zone: str) -> str:

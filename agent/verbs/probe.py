@@ -127,7 +127,7 @@ def switch_status(office: Office, words: dict[str, Any], who: Who) -> Iterator[d
 
 
 def throw(path: Path) -> None:
-    """Put the file of the kill switch in its place, durably; one that is there already is enough. Raises ConfigError."""
+    """Put the file of the kill switch in its place, durably; one that is there is enough. Raises ConfigError."""
     try:
         if not os.path.lexists(path):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
