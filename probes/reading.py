@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.model import Evidence
     from probes.asks import Response
 
-MAX_FACTS = 20  # of the headers of one answer; three answers and a certificate stay below what an outcome may tell
+MAX_FACTS = 18  # of the headers of one answer: with certificate, status and title of each, three answers tell 63
 MAX_VALUE = 16 << 10  # characters of one fact: agent.messages takes no longer one
 MAX_LINE = 8000  # octets of one header, as where it is overheard
 MAX_TITLE = 200  # characters

@@ -8,7 +8,7 @@ import pytest
 
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
-from agent.inventory import MAX_OF_A_KIND, Inventory
+from agent.inventory import MAX_ACTIVE, MAX_OF_A_KIND, Inventory
 from agent.model import KINDS
 from agent.waiting import Fact
 from tests.belief import ADDRESS, observation
@@ -148,3 +148,34 @@ def test_each_fact_that_matches_is_counted_once_by_its_fingerprint() -> None:
     matched = {m.fingerprint for fact in (GREETING, POSTFIX) for m in book().match(fact.kind, fact.value)}
     assert {name: count for name, count in kept.evidence.items() if count} == dict.fromkeys(matched, 1)
     assert matched
+
+
+def test_what_a_probe_learns_is_not_crowded_out() -> None:
+    kept = inventory()
+    for n in range(MAX_OF_A_KIND + 3):
+        kept.observe(observation("http.header", f"Via: 1.1 p{n}", port=80))
+    active = observation("http.header", "X-OWA-Version: 15.2.1748.36", port=443)._replace(origin="active")
+    assert kept.observe(active)
+    for n in range(2 * MAX_ACTIVE):
+        kept.observe(active._replace(value=f"Via: 1.1 q{n}"))
+    found = kept.assessment(ADDRESS, TODAY)
+    assert kept.known(active) == active
+    assert found
+    assert kept.counts["observations"] == MAX_OF_A_KIND + MAX_ACTIVE
+
+
+def test_what_a_probe_learns_again_is_as_new_and_what_is_overheard_since_needs_no_probe() -> None:
+    kept = inventory()
+    active = observation("http.header", "X-OWA-Version: 15.2.1748.36", port=443)._replace(origin="active")
+    again = active._replace(time=active.time + 86_400)
+    passive = again._replace(time=again.time + 60, origin="passive")
+    assert [kept.observe(one) for one in (active, again)] == [True, False]
+    assert kept.known(active) == again
+    found = kept.assessment(ADDRESS, TODAY)
+    assert found
+    assert found.evidence[0].observation == again
+    kept.observe(passive)
+    kept.observe(again)
+    assert kept.known(active) == passive
+    kept.forget([Fact(active.server, active.kind, active.value)])
+    assert len(kept) == 0

@@ -227,3 +227,14 @@ def test_it_is_what_a_simple_model_says(actions: list[tuple[object, ...]], obser
                 assert store.observations <= observations
                 assert store.servers <= servers
         store.close()
+
+
+def test_what_a_probe_has_learnt_comes_as_it_was_last_seen(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    passive, active = fact("looked", time=1.0), fact("asked", time=1.0)._replace(origin="active")
+    for one in (passive, active):
+        store.waiting.take(one, 1.0)
+        store.waiting.take(one, 5.0)
+    committed(store)
+    assert {(o.value, o.time) for o in loaded(store)} == {("looked", 1.0), ("asked", 5.0)}
+    store.close()
