@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from agent.sections import Config
 
 MAX_FILE = 64 << 20  # bytes of a list of customers
+DOCUMENTS = "documents.csv"
+_NEXT = """once the documents are published where customers read them:
+    knockfirst import csv {documents} --what documents --source texts
+once an announcement was sent:
+    knockfirst consent announce record --document {out}/announcement_mail.nl.txt --channel mail ..."""
 _SHOWN = 20  # faults of such a list that are told one by one
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -63,7 +68,7 @@ def _parser() -> ArgumentParser:
 
 
 def render(options: Namespace) -> int:
-    """Write or print every text, and say of each what its hash is. Raises ConfigError."""
+    """Write or print every text, and say of each what its hash is, and what comes next. Raises ConfigError."""
     from agent.config import load
     from agent.consent import texts
 
@@ -74,9 +79,13 @@ def render(options: Namespace) -> int:
     for line in texts.unequal(made):
         sys.stderr.write(f"knockfirst consent announce: {line}\n")
     if options.out:
-        _write(Path(options.out), made, force=options.force)
+        _write(Path(options.out), made, free["version"], force=options.force)
     for text in made:
-        _show(text, free["version"], options.out)
+        print(f"{text.sha256}  {text.name}{'  (your template)' if text.own else ''}")
+        if not options.out:
+            print(f"\n{text.text}")
+    if options.out:
+        print(_NEXT.format(out=options.out, documents=os.path.join(options.out, DOCUMENTS)))
     return 0
 
 
@@ -95,45 +104,41 @@ def _set(given: list[str]) -> dict[str, str]:
     return dict(word.split("=", 1) for word in given)
 
 
-def _write(directory: Path, made: list[Rendered], *, force: bool) -> None:
+def _write(directory: Path, made: list[Rendered], version: str, *, force: bool) -> None:
     """All of them or none that differs from what is there: what was published once is evidence. Raises InputError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        differ = [text.name for text in made if _differs(directory / text.name, text.text)]
+        fresh = [text.name for text in made if _read(directory / text.name) != text.text.encode()]
+        differ = [name for name in fresh if (directory / name).exists()]
         if differ and not force:
             raise InputError(
                 f"{directory / differ[0]}: is there, and differs; keep what was published and name another "
                 "directory, or give --force"
             )
-        for text in made:
-            part = directory / f".{text.name}.part"
-            part.write_text(text.text, encoding="utf-8", newline="\n")
-            part.replace(directory / text.name)
+        for name, content in [*((text.name, text.text) for text in made), (DOCUMENTS, _documents(made, version))]:
+            if fresh:
+                part = directory / f".{name}.part"
+                part.write_text(content, encoding="utf-8", newline="\n")
+                part.replace(directory / name)
     except OSError as error:
         raise InputError(f"{error.filename or directory}: {error.strerror}; name a directory to write to") from None
 
 
-def _differs(path: Path, text: str) -> bool:
-    try:
-        return path.read_bytes() != text.encode()
-    except FileNotFoundError:
-        return False
-
-
-def _show(text: Rendered, version: str, out: str | None) -> None:
+def _documents(made: list[Rendered], version: str) -> str:
+    """The published texts as rows of an import (collectors/registry): kind, version, language, hash."""
     from agent.consent.texts import SENT
 
-    place = os.path.join(out, text.name) if out else text.name
-    print(f"{text.sha256}  {place}{'  (your template)' if text.own else ''}")
-    if text.kind in SENT:
-        print(f"    once sent:  knockfirst consent announce record --document {place} ...")
-    else:
-        print(
-            f"    once published:  knockfirst consent document publish {place} --kind {text.kind} --lang {text.lang} "
-            f"--version {version}"
-        )
-    if not out:
-        print(f"\n{text.text}")
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    quoted = version.replace('"', '""')
+    rows = [f'{text.kind},"{quoted}",{text.lang},{text.sha256},{at}\n' for text in made if text.kind not in SENT]
+    return "kind,version,lang,sha256,published_at\n" + "".join(rows)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def record(options: Namespace) -> int:

@@ -70,7 +70,7 @@ def judged(register: Register, customers: Sequence[str], made: dict[str, Any]) -
 
 def items(customers: Sequence[str], made: dict[str, Any]) -> list[Item]:
     """What is put on record of a sending to these customers."""
-    return [Item(KIND, {}, ref, made) for ref in customers]
+    return [Item(KIND, {"channel": made["channel"]}, ref, made) for ref in customers]
 
 
 def _heard(announcements: Sequence[Announcement], made: dict[str, Any]) -> Announcement | None:

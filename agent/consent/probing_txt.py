@@ -78,9 +78,9 @@ def expiry(now: float, days: int) -> float:
     return float((int(now) // DAY + days) * DAY)
 
 
-def served(told: Facts, now: float) -> str:
-    """The file as a socket gives it that makes it anew for every day."""
-    return text(told, expiry(now, SERVED_DAYS))
+def served(config: Config, now: float) -> str:
+    """The file as a socket gives it that gets it anew each day; "" where something is ``lacking``."""
+    return "" if lacking(config) else text(facts(config), expiry(now, SERVED_DAYS))
 
 
 def describes(told: Facts) -> str:

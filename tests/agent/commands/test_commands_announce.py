@@ -202,24 +202,33 @@ def rendering(there: Path, *words: str) -> int:
     return announce.main(["render", "--config", str(there / "k.toml"), *words])
 
 
-def test_every_text_is_written_with_its_hash_and_how_to_publish_it(
+def test_every_text_is_written_with_its_hash_and_the_documents_can_be_put_on_record(
     there: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert rendering(there, "--out", str(there / "texts"), "--set", "version=3", "--set", "date=2026-11-24") == 0
+    from collectors.registry.command import main as imported
+
+    assert rendering(there, "--out", str(there / "texts"), "--set", 'version=3 "a", b', "--set", "date=2026-11-24") == 0
     out, err = capsys.readouterr()
     assert err == ""
     written = {path.name: path.read_bytes() for path in (there / "texts").iterdir()}
+    documents = written.pop("documents.csv")
     assert set(written) == {texts.name(kind, lang) for kind in texts.KINDS for lang in texts.LANGUAGES}
     for name, content in written.items():
-        assert f"{sha256(content).hexdigest()}  {there}/texts/{name}\n" in out
-    assert out.count("knockfirst consent document publish") == 10
-    assert out.count("knockfirst consent announce record") == 4
-    assert "--kind terms --lang nl --version 3" in out
+        assert f"{sha256(content).hexdigest()}  {name}\n" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("    knockfirst import ")]
+    assert imported([*line.split()[2:], "--config", str(there / "k.toml")]) == 0
+    with closing(office(there)) as now:
+        assert now.register.documents == {
+            sha256(content).hexdigest(): name.partition(".")[0]
+            for name, content in written.items()
+            if not name.startswith("announcement_")
+        }
+    assert documents.count(b"\n") == 11
 
 
 def test_what_was_published_is_not_written_over_unless_that_is_asked_for(there: Path) -> None:
     words = ("--out", str(there / "texts"), "--set", "date=2026-11-24")
-    assert rendering(there, *words) == rendering(there, *words) == 0
+    assert rendering(there, *words, "--lang", "nl") == rendering(there, *words) == rendering(there, *words) == 0
     before = (there / "texts" / "terms.nl.md").read_bytes()
     with pytest.raises(InputError, match=r"terms\.nl\.md: is there, and differs"):
         rendering(there, *words, "--set", "version=2")

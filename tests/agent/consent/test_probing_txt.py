@@ -23,7 +23,8 @@ WRITTEN: dict[str, dict[str, Any]] = {
         "probing_url": "https://probe.example.net/.well-known/probing.txt",
     },
 }
-FACTS = probing_txt.facts(config.check(WRITTEN, "k.toml"))
+THERE = config.check(WRITTEN, "k.toml")
+FACTS = probing_txt.facts(THERE)
 TEXT = probing_txt.text(FACTS, NOW + 90 * DAY)
 
 
@@ -151,4 +152,9 @@ def test_the_text_of_one_day_is_one_text_and_holds(start: float, later: int, day
     day = start // DAY * DAY
     assert probing_txt.expiry(day, days) == probing_txt.expiry(day + later, days)
     assert day + later < probing_txt.expiry(day + later, days) <= day + days * DAY
-    assert not probing_txt.differences(probing_txt.read(probing_txt.served(FACTS, day).encode()), FACTS, day + later)
+    assert not probing_txt.differences(probing_txt.read(probing_txt.served(THERE, day).encode()), FACTS, day + later)
+
+
+def test_nothing_is_served_where_something_is_lacking() -> None:
+    assert probing_txt.served(with_key("probe.contact", ""), NOW) == ""
+    assert probing_txt.served(THERE, NOW).startswith("# Who sends these probes")
