@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections import Counter
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _checks(expected: Callable[[str, tuple[Any, ...]], bool]) -> dict[str, Check
 
 def _roots() -> tuple[str, ...]:
     """Where code is: of the interpreter, of the libraries, of our own."""
-    import httpcore
-
-    files = [os.__file__, os.path.dirname(__file__), os.path.dirname(httpcore.__file__)]
+    library = find_spec("httpcore")
+    files = [os.__file__, os.path.dirname(__file__)]
+    if library and library.origin:
+        files.append(os.path.dirname(library.origin))
     return tuple({os.path.dirname(os.path.abspath(file)) + os.sep for file in files})

@@ -7,7 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from probes.permit import Terms
+    from agent.leave import Grant
+    from probes.section import Section
 
 _NO_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110 5.6.2
 _NO_COMMENT = re.compile(r"[^\x21-\x7e]+|[()\\]")  # RFC 9110 5.6.5, without what nests or quotes
@@ -15,13 +16,12 @@ _NO_COMMENT = re.compile(r"[^\x21-\x7e]+|[()\\]")  # RFC 9110 5.6.5, without wha
 MOST = 200  # characters of either
 
 
-def headers(terms: Terms) -> list[tuple[bytes, bytes]]:
-    """The headers of each request of a permit. Whatever the configuration says, none of them breaks out of its line."""
-    grant = terms.grant
+def headers(grant: Grant, section: Section) -> list[tuple[bytes, bytes]]:
+    """The headers of each request of a grant. Whatever the configuration says, none of them breaks out of its line."""
     host = grant.name or (f"[{grant.address}]" if ":" in grant.address else grant.address)
     return [
         (b"Host", (host if grant.port == 443 else f"{host}:{grant.port}").encode("ascii")),
-        (b"User-Agent", user_agent(terms.section.operator, terms.section.contact, version()).encode("ascii")),
+        (b"User-Agent", user_agent(section.operator, section.contact, version()).encode("ascii")),
         (b"X-Knockfirst-Probe", grant.id.encode("ascii")),
         (b"Accept", b"*/*"),
         (b"Accept-Encoding", b"identity"),

@@ -203,7 +203,7 @@ class Wire:
         whom = self._terms.grant.name or self._terms.grant.address
         url = httpcore.URL(scheme=b"https", host=whom, port=self._terms.grant.port, target=path)
         connection = _Connection(url.origin, stream)
-        request = httpcore.Request(b"GET", url, headers=headers(self._terms))
+        request = httpcore.Request(b"GET", url, headers=headers(*self._terms))
         try:
             head = connection.handle_request(request)
         except httpcore.ProtocolError as error:

@@ -377,19 +377,19 @@ def test_no_configuration_breaks_out_of_its_header(text: str) -> None:
     assert said.isprintable()
     assert said.count("(") == said.count(")") == 1
     assert len(said) < 700
-    for _, value in headers(Terms(grant(443), LABORATORY._replace(operator=text, contact=text))):
+    for _, value in headers(grant(443), LABORATORY._replace(operator=text, contact=text)):
         assert not set(value) & set(b"\r\n\0")
 
 
 def test_the_names_of_hosts_in_headers() -> None:
     def host(**changes: Any) -> bytes:
-        return dict(headers(Terms(grant(443)._replace(**changes), LABORATORY)))[b"Host"]
+        return dict(headers(grant(443)._replace(**changes), LABORATORY))[b"Host"]
 
     assert host() == b"mail.example.org"
     assert host(port=8443) == b"mail.example.org:8443"
     assert host(name=None, address="192.0.2.1") == b"192.0.2.1"
     assert host(name=None, address="2001:db8::1", port=444) == b"[2001:db8::1]:444"
-    assert dict(headers(Terms(grant(443, id="0" * 32), LABORATORY)))[b"X-Knockfirst-Probe"] == b"0" * 32
+    assert dict(headers(grant(443, id="0" * 32), LABORATORY))[b"X-Knockfirst-Probe"] == b"0" * 32
 
 
 def test_the_name_is_told_to_the_server_only_where_there_is_one() -> None:
