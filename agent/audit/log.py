@@ -8,7 +8,6 @@ cut, or changed by somebody without that key, does not open. Whoever opens it ha
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
 from contextlib import contextmanager, suppress
@@ -54,6 +53,7 @@ _READ = (
 _INTENT, _OUTCOME = "probe.intent", "probe.outcome"
 
 
+_Row = tuple[int, str, "int | None", "bytes | None"]  # of _READ
 _OF_OWNER = "SELECT number FROM sealed WHERE owner = ? ORDER BY number"
 _LEAVES = "SELECT leaf FROM entries WHERE number >= ? AND number < ? ORDER BY number"
 
@@ -173,7 +173,7 @@ class Log:
         while start < self.size:
             with _wrapped():
                 rows = self._db.execute(_READ, (start, start + _PAGE)).fetchall()
-                found = [entry for row in rows if (entry := self._opened(kinds, *row))]
+                found = list(self._opened(rows, kinds))
             yield from found
             start += _PAGE
 
@@ -267,17 +267,17 @@ class Log:
             self._db.execute("DELETE FROM unanswered WHERE number = ?", (item.public.get("intent"),))
         return leaf
 
-    def _opened(
-        self, kinds: Collection[str] | None, number: int, text: str, owner: int | None, blob: bytes | None
-    ) -> Opened | None:
-        if kinds is not None and kind_of(text) not in kinds:
-            return None
-        entry = json.loads(text)
-        customer = self._keys.owner(owner) if owner is not None else None
-        ref, private = "", None
-        if customer is not None and blob is not None:
-            ref, private = customer.ref, json.loads(unsealed(customer, number, blob)[1])
-        return Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private)
+    def _opened(self, rows: list[_Row], kinds: Collection[str] | None) -> Iterator[Opened]:
+        """These rows as entries, but for those of other kinds."""
+        owners = self._keys.owners({owner for _, _, owner, _ in rows if owner is not None})
+        for number, text, owner, blob in rows:
+            if kinds is not None and kind_of(text) not in kinds:
+                continue
+            entry = canon.parsed(text)
+            ref, private = "", None
+            if blob is not None and (customer := owners.get(owner or 0)):
+                ref, private = customer.ref, canon.parsed(unsealed(customer, number, blob)[1].decode())
+            yield Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private)
 
     def _take_key(self) -> None:
         """The key that the log is signed with; a new log has a new one."""
@@ -329,9 +329,8 @@ class Log:
 
     def _unknown(self, number: int) -> Item:
         """What is said of a probe that nobody knows the end of: it may have been sent, or not."""
-        row = self._db.execute(_READ, (number, number + 1)).fetchone()
-        intent = self._opened(None, *row)
-        assert intent is not None
+        rows = self._db.execute(_READ, (number, number + 1)).fetchall()
+        (intent,) = self._opened(rows, None)
         public = {
             "intent": number,
             "id": intent.public.get("id"),
