@@ -1,6 +1,6 @@
 """The whole log held against itself and against what was signed: every leaf, every commitment, every checkpoint.
 
-It reads the files alone, beside a daemon that goes on, or a copy of them somewhere else; it writes nothing.
+It reads the files alone, beside a daemon that goes on, or a copy of them somewhere else; it changes nothing.
 """
 
 from __future__ import annotations
