@@ -39,11 +39,11 @@ class Permitted:
         self.boundaries: set[tuple[float, str]] = set()
 
     def take(self, segments: Iterable[Segment]) -> None:
-        words, fresh = self._words, self._fresh
+        words, fresh, time = self._words, self._fresh, self._time
         for first, last, claims in segments:
             one = claims[0]
             ref = one.customer
-            if len(claims) > 1 or one.before is not None or one.until is not None:
+            if len(claims) > 1 or one.before is not None or one.until is not None or one.since > time:
                 if not self._his_alone(claims):
                     continue
             elif one.kind != "static" or one.source not in fresh:
@@ -61,6 +61,7 @@ class Permitted:
         held = True
         for one in claims:
             held &= one.customer == claims[0].customer and one.kind == "static" and one.source in self._fresh
+            held &= self._begun(one.since, claims[0].customer)
             # Every time is noted, so that a claim in the way that ends is not overlooked.
             if one.until is not None:
                 held &= self._lasts(one.until, claims[0].customer)
@@ -96,7 +97,7 @@ class Permitted:
         )
 
     def _in_force(self, record: Record, folded: Folded) -> bool:
-        if record.ended is not None or HANDSHAKE not in record.scope.tiers:
+        if record.ended is not None or not record.verified or HANDSHAKE not in record.scope.tiers:
             return False
         if record.basis == "terms_objection":
             return False  # never by terms alone: who was told of them is in the set ``announced``
