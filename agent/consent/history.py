@@ -80,10 +80,11 @@ class _Breaker:
         tally[1] += bad
         if len(self.hours) > 48:
             self.hours = {h: t for h, t in self.hours.items() if h >= hour - 24}
-        recent = [t for h, t in self.hours.items() if h >= hour - 24]
-        known, wrong = sum(t[0] for t in recent), sum(t[1] for t in recent)
-        if bad and known >= least and wrong >= share * known:
-            self.closed = max(self.closed, time + COOL_DOWN)
+        if bad:
+            recent = [t for h, t in self.hours.items() if h >= hour - 24]
+            known, wrong = sum(t[0] for t in recent), sum(t[1] for t in recent)
+            if known >= least and wrong >= share * known:
+                self.closed = max(self.closed, time + COOL_DOWN)
 
 
 class History:

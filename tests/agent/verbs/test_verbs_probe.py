@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,61 +15,18 @@ from agent.consent.explain import first
 from agent.consent.history import RECENT
 from agent.desk import answered
 from agent.errors import ConfigError, InputError, UnavailableError
-from agent.leave import Budget, Conditions, Grant, Refusal, Request, Sighting
-from agent.office import Office, Who
-from agent.sections import Agent, Config, Probe
-from tests.agent.consent import registers
-
-HOST = "192.0.2.1"
-WHO = Who(1000, 42)
-SEEN = Sighting("mail.example.nl", ("f" * 64,), ("exchange",), build_known=False, last_seen=registers.at(40))
-_HASHES = {"terms": registers.TERMS, "faq": "b" * 64, "objection_page": "c" * 64}
-_DOCUMENTS = [
-    {"kind": kind, "version": "1", "lang": "nl", "sha256": sha256, "published_at": registers.day(-90)}
-    for kind, sha256 in _HASHES.items()
-]
-_CONTACTS = [
-    {"role": "security", "channel": channel, "address": "soc@example.nl", "verified_at": registers.day(0)}
-    for channel in ("mail", "phone")
-]
-AGREED = (
-    *(registers.published(sha256, kind) for kind, sha256 in _HASHES.items()),
-    registers.mapped("c-1", -100),
-    registers.told("c-1"),
-    registers.given("c-1", documents=_DOCUMENTS, contacts=_CONTACTS),
-    registers.synced(40),
-)
-CONDITIONS = Conditions(
-    time=registers.at(40) + 60,
-    clock_synced=True,
-    killed=False,
-    missing=(),
-    audit_writable=True,
-    checkpoint_age=1.0,
-    denied=[],
-    laboratory=True,
-)
+from agent.leave import Budget, Grant, Refusal, Request
+from agent.office import Office
+from agent.sections import Probe
+from tests.agent.consent.offices import CONDITIONS, HOST, SEEN, WHO, agreed, knocked
 
 _ASK = "ask for an IP address, written like 192.0.2.1 or 2001:db8::1; names are never looked up"
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
-    """One customer, who agreed; everything is in place."""
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
-    config = Config(agent=Agent(state=str(state)), probe=Probe(laboratory=True))
-    made = Office(config, state, log=logging.getLogger(), now=lambda: registers.at(40), monotonic=lambda: 1.0)
-    made.open()
-    made.record([_item(entry) for entry in registers.opened(AGREED)])
-    made.conditions = lambda: CONDITIONS  # type: ignore[method-assign]
-    made.sighting = lambda address, port: SEEN if address == HOST and port == 443 else None
-    yield made
-    made.close()
-
-
-def _item(entry: Any) -> Item:
-    return Item(entry.kind, entry.public, entry.customer, entry.private)
+    with agreed(tmp_path) as made:
+        yield made
 
 
 def ask(office: Office, verb: str, **words: Any) -> list[dict[str, Any]]:
@@ -79,17 +35,6 @@ def ask(office: Office, verb: str, **words: Any) -> list[dict[str, Any]]:
 
 def log(office: Office, *kinds: str) -> list[tuple[str, dict[str, Any], str]]:
     return [(entry.kind, entry.public, entry.customer) for entry in office.log.read(kinds)]
-
-
-def knocked(office: Office, number: int, outcome: str | None = "confirmed", host: str = HOST) -> int:
-    """A probe on record."""
-    public = {"probe": "exchange-http", "id": f"{number:032x}", "why": "schedule", "record_hash": "0" * 64}
-    (intent,) = office.record([Item("probe.intent", public, "c-1", {"address": host, "port": 443})])
-    if outcome is not None:
-        ended = {"intent": intent.number, "id": public["id"], "outcome": outcome, "connections": 1, "ms": 80}
-        private = {"address": host, "port": 443, "detail": "15.2.1748.36", "statuses": [401]}
-        office.record([Item("probe.outcome", ended, "c-1", private)])
-    return intent.number
 
 
 def test_leave_is_explained(office: Office) -> None:
