@@ -35,6 +35,7 @@ from agent.model import Assessment, Endpoint, Observation
 from probes.asks import Answer, Failed, Known
 from probes.exchange_http import PATHS, REVIEWED, probe
 from probes.wire import Wire
+from tests.fuzz.mutation import Mutator
 from tests.probes.peers import opened
 
 KEY = keys.generate("EX01")
@@ -203,6 +204,24 @@ def test_every_outcome_that_a_server_can_bring_about_is_met() -> None:
     assert {row.outcome for row in TABLE} == set(OUTCOMES) - {
         "unreachable", "holder_changed", "cancelled", "unknown", "bug"
     }  # fmt: skip
+
+
+def test_every_outcome_has_its_line_of_meaning() -> None:
+    page = Path("docs/operating.md").read_text().partition("## Outcomes of a probe\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\S.*\S) \|$", page, re.MULTILINE)
+    assert tuple(outcome for outcome, _ in rows) == OUTCOMES
+
+
+def test_damaged_answers_on_a_real_wire() -> None:
+    """What a stranger's bytes come to: an outcome, within bounds, and Exchange only where it says so."""
+    mutator = Mutator(7, [*fronts.pages("2019").values(), fronts.answer("404 Not Found", body=b"x" * 99)])
+    for _ in range(40):
+        said = mutator.message()
+        with met(Front("damaged", fronts.serve(fronts.everywhere(said)))) as door:
+            answer, wire = asked(door.port, SEEN)
+        assert answer.outcome in ("confirmed", "contradicted", "inconclusive", "protocol_error", "timeout"), answer
+        assert answer.outcome != "confirmed" or re.search(rb"(?i)x-owa|x-feserver|x-soap|/owa/auth/logon", said)
+        assert door.visits == len(wire.knocks) <= len(PATHS)
 
 
 def test_what_is_sent_was_reviewed() -> None:
