@@ -287,7 +287,7 @@ def prober_section(config: Config, office: Office) -> dict[str, Any]:
 
 def exporter_section(config: Config, now: float) -> dict[str, Any]:
     """What the exporter is told of the configuration. ``now``: seconds since the epoch, when probing.txt is made."""
-    text = "" if probing_txt.lacking(config) else probing_txt.served(probing_txt.facts(config), now)
+    text = probing_txt.served(config, now)
     told = {"operator": config.consent.operator, "contact": config.probe.contact, "probing_txt": text}
     return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}}
 
