@@ -76,8 +76,10 @@ class Permit:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a permit does not leave its process")
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise TypeError("a permit is not changed")
+    if not TYPE_CHECKING:  # to a type checker there is no attribute that could be set
+
+        def __setattr__(self, name: str, value: object) -> NoReturn:
+            raise TypeError("a permit is not changed")
 
     __reduce__ = __getstate__ = __replace__ = __copy__
 
