@@ -16,7 +16,7 @@ from agent.audit.entry import Item
 from agent.audit.tree import Tree, consistent, leaf_hash
 from agent.audit.verify import compared, exported, verified
 from agent.errors import ConfigError, InputError
-from agent.schema import AUDIT, KEYS, SIGNING_KEY
+from agent.schema import AUDIT, SIGNING_KEY
 from tests.agent.audit.logs import intent, opened, outcome, small_disk
 
 SIZE = 40
