@@ -21,6 +21,7 @@ COMMANDS = {
     "top": ("agent.tuning.top:main", "show what the running daemon does, each second anew"),
     "probing": ("agent.commands.probing:main", "make probing.txt, and look whether it is published"),
     "import": ("collectors.registry.command:main", "take customers, prefixes and consent from CSV, JSON or NetBox"),
+    "consent": ("agent.commands.consent:main", "the register: who was told, who agreed to what, who said no"),
     "audit": ("agent.commands.audit:main", "see that the log is whole, hand a customer his part of it, export it"),
     "probe": ("agent.commands.probe:main", "knock at one server now, or say what would be sent; list what was done"),
     "kill-switch": ("agent.commands.kill_switch:main", "stop every probe, at once"),
