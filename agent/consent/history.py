@@ -270,9 +270,11 @@ def _each(entry: Opened) -> float | None:
 
 
 def _failed(entry: Opened) -> bool:
-    """Whether one of the responses said that the server is in trouble (RFC 9110 section 15.6)."""
+    """Whether a response said that the server is in trouble (RFC 9110 15.6), or is asked too much (RFC 6585 4)."""
     statuses: Any = (entry.private or {}).get("statuses")
-    return isinstance(statuses, list) and any(isinstance(status, int) and status >= 500 for status in statuses)
+    return isinstance(statuses, list) and any(
+        isinstance(status, int) and (status >= 500 or status == 429) for status in statuses
+    )
 
 
 def _slow(host: _Host, each: float | None) -> bool:

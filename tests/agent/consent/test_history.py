@@ -48,7 +48,7 @@ def test_other_entries_are_nothing_to_it() -> None:
         ("holder_changed", {}, False), ("cancelled", {}, False),
         ("timeout", {}, True), ("tls_failed", {}, True), ("protocol_error", {}, True), ("unknown", {}, True),
         ("bug", {}, True), ("a word of a later version", {}, True), (None, {}, True),
-        ("confirmed", {"statuses": (401, 503)}, True), ("inconclusive", {"statuses": (500,)}, True),
+        ("confirmed", {"statuses": (401, 503)}, True), ("inconclusive", {"statuses": (429,)}, True),
         ("confirmed", {"statuses": (499,)}, False), ("confirmed", {"ms": 60_000}, False),
     ],
 )  # fmt: skip
