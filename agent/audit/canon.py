@@ -29,6 +29,12 @@ def parsed(text: str) -> dict[str, Any]:
     return value
 
 
+def kind_of(text: str) -> str:
+    """The kind of a leaf, without parsing all of it: what stands before it is a boot's name and a hash."""
+    at = text.index('"kind":"') + 8
+    return text[at : text.index('"', at)]
+
+
 def commitment(salt: bytes, private: bytes) -> str:
     """What a leaf says of its private part: SHA-256, in hex, over 32 random bytes and the canonical JSON."""
     return sha256(salt + private).hexdigest()

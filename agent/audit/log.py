@@ -17,33 +17,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from agent.audit import canon
 from agent.audit.checkpoint import Checkpoint, read
 from agent.audit.clock import boot, synced
+from agent.audit.database import database
 from agent.audit.entry import KINDS, Entry, Item, Opened
 from agent.audit.keys import SALT, Customer, Keys, sealed, unsealed
 from agent.audit.signing import Key, private_key, usable
 from agent.audit.tree import Tree, leaf_hash
 from agent.errors import ConfigError, Malformed
-from agent.schema import AUDIT, KEYS, SIGNING_KEY, opened
+from agent.schema import AUDIT, KEYS, SIGNING_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from agent.audit.tree import Nodes
-    from agent.schema import Step
-
-STEPS: tuple[Step, ...] = (
-    (
-        "CREATE TABLE entries (number INTEGER PRIMARY KEY, leaf BLOB NOT NULL CHECK (length(leaf) = 32),"
-        " canon TEXT NOT NULL) STRICT",
-        # The private parts. Of an erased customer there are none; his entries stay, and tell nothing of him.
-        "CREATE TABLE sealed (number INTEGER PRIMARY KEY REFERENCES entries (number), owner INTEGER NOT NULL,"
-        " blob BLOB NOT NULL) STRICT",
-        "CREATE INDEX sealed_by_owner ON sealed (owner)",
-        "CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), note TEXT NOT NULL) STRICT",
-        # Intents that have no outcome yet, so that these are found without reading everything.
-        "CREATE TABLE unanswered (number INTEGER PRIMARY KEY REFERENCES entries (number)) STRICT",
-    ),
-)
 
 _PAGE = 1024  # entries read in one turn: no read lasts, so that what was erased can be truncated at once
 _READ = (
@@ -111,7 +97,7 @@ class Log:
         Raises ConfigError where it is not whole; then nothing is changed.
         """
         try:
-            self._connection = _database(self._path)
+            self._connection = database(self._path)
             self._booted = self._boot()
             self._tree = Tree(leaf for (leaf,) in self._db.execute("SELECT leaf FROM entries ORDER BY number"))
             self._take_key()
@@ -271,7 +257,7 @@ class Log:
         """These rows as entries, but for those of other kinds."""
         owners = self._keys.owners({owner for _, _, owner, _ in rows if owner is not None})
         for number, text, owner, blob in rows:
-            if kinds is not None and kind_of(text) not in kinds:
+            if kinds is not None and canon.kind_of(text) not in kinds:
                 continue
             entry = canon.parsed(text)
             ref, private = "", None
@@ -359,23 +345,6 @@ class Log:
     def _leaves(self, start: int, end: int) -> bytes:
         with _wrapped():
             return b"".join(leaf for (leaf,) in self._db.execute(_LEAVES, (start, end)))
-
-
-def kind_of(text: str) -> str:
-    """The kind of a leaf, without parsing all of it: what stands before it is a boot's name and a hash."""
-    at = text.index('"kind":"') + 8
-    return text[at : text.index('"', at)]
-
-
-def _database(path: Path) -> sqlite3.Connection:
-    connection = opened(path, STEPS)
-    # Not even a power cut may cost what was appended.
-    connection.execute("PRAGMA synchronous = FULL")
-    if not connection.execute("PRAGMA auto_vacuum").fetchone()[0]:
-        # A whole VACUUM of a large log would keep everybody waiting; pages that were freed can go without one.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("VACUUM")
-    return connection
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from agent.audit.canon import kind_of
 from agent.audit.entry import Item
-from agent.audit.log import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -9,10 +9,10 @@ import json
 import sqlite3
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote
 
 from agent.audit.canon import commitment
 from agent.audit.checkpoint import Checkpoint, read
+from agent.audit.database import reading
 from agent.audit.keys import Keys, unsealed
 from agent.audit.signing import Key, private_key
 from agent.audit.tree import SIZE, Tree, leaf_hash
@@ -77,25 +77,6 @@ def verified(
         except sqlite3.Error as error:
             raise InputError(f"{directory / AUDIT}: cannot be read: {error}") from None
     return Verified(walk.tree.size, walk.opened, walk.erased, len(signed), vkey, head[0], walk.faults[:_MOST])
-
-
-def reading(path: Path) -> sqlite3.Connection:
-    """A database of a state directory, or of a copy of one, to be read. Raises InputError."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; name the directory of the log with --state DIR")
-    # A copy on a disk that nobody may write to has no write-ahead log, and there cannot be made one.
-    options = ["mode=ro"] if path.with_name(f"{path.name}-wal").exists() else ["mode=ro", "mode=ro&immutable=1"]
-    for option in options:
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{option}", uri=True, isolation_level=None)
-        try:
-            connection.execute("PRAGMA busy_timeout = 2000")
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            connection.close()
-            why = error
-        else:
-            return connection
-    raise InputError(f"{path}: cannot be read: {why}; is it a log, and may you read it?")
 
 
 def key_of(directory: Path, note: str) -> str:

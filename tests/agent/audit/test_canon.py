@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.audit import canon
-from agent.audit.log import kind_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 KEYS = st.text(st.characters(max_codepoint=127))
@@ -55,4 +54,4 @@ def test_a_time_is_cut_to_its_milliseconds(time: float, ms: int, text: str) -> N
 
 def test_a_kind_is_found_without_parsing() -> None:
     leaf = {"boot": "", "commit": None, "kind": "probe.intent", "public": {"kind": "another"}}
-    assert kind_of(canon.canonical(leaf).decode()) == "probe.intent"
+    assert canon.kind_of(canon.canonical(leaf).decode()) == "probe.intent"
