@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from agent.screen import colour, coloured, table
+from agent.screen import colour, coloured, printable, table
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -54,7 +54,7 @@ def asked(options: Namespace, address: str, port: int) -> tuple[dict[str, Any], 
 
 def summary(answer: dict[str, Any], told: list[dict[str, Any]], on: bool) -> str:
     """Yes or no, why, and what first; a few lines."""
-    where = f"{answer['address']} port {answer['port']}"
+    where = f"{printable(answer['address'])} port {answer['port']}"
     if answer["reason"] is None:
         leave = answer["leave"]
         yes = colour("may be knocked at", "green", on)

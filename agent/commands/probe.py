@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.commands import explain
 from agent.leave import MEANINGS, OUTCOME_MEANINGS
-from agent.screen import colour, coloured, table
+from agent.screen import colour, coloured, printable, table
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -64,7 +64,7 @@ def knock(options: Namespace) -> int:
         (answer,) = give("probe.now", {"address": options.address, "port": options.port})
         if answer["reason"] is not None:
             no = colour(f"not knocked at ({answer['reason']})", "red", coloured(sys.stdout))
-            print(f"{options.address}: {no}: {answer['detail']}")
+            print(f"{printable(options.address)}: {no}: {answer['detail']}")
             print(f"`knockfirst consent explain {options.address}` says what would have to change")
             return 1
         print(f"{options.address}: knocking; entry {answer['entry']} of the log, id {answer['id']}", flush=True)
@@ -88,7 +88,7 @@ def dry_run(answer: dict[str, Any], told: list[dict[str, Any]], on: bool) -> str
         seen, budget = answer["seen"], answer["budget"]
         made += [
             f"would send from {' or '.join(answer['sources']) or 'no address of its own'}",
-            f"           TLS to port {answer['port']}, with {seen['name'] or 'no name'} as the name of the server",
+            f"           TLS to port {answer['port']}, with {printable(seen['name'] or 'no name')} as the name of the server",
             f"           at most {budget['connections']} GET requests in {budget['seconds']:.0f} s, without a login:",
             "           /EWS/Exchange.asmx, then autodiscover, then /owa/, only while the build is not known",
             f"expects    one of {len(seen['certificates'])} certificates that were seen there"
@@ -117,8 +117,8 @@ def standing(state: dict[str, Any], on: bool) -> str:
     if state["killed"]:
         lines.append(colour("the kill switch is on: nobody is knocked at", "red", on))
     if state["missing"]:
-        lines.append("not armed; nobody is knocked at while this is missing:")
-        lines += [f"  {piece:18} {what}" for piece, what in state["missing"]]
+        lines.append("not armed: nobody is knocked at while anything of this is missing")
+        lines.append(table(("missing", "what to do"), state["missing"]))
     if not lines:
         lines.append(colour("armed: who gave leave is knocked at", "green", on))
     tripped = ", ".join(f"{count} of {level}" for level, count in state["breakers"].items() if count)

@@ -157,6 +157,12 @@ def test_without_a_daemon_a_dry_run_says_what_is_missing(there: list[str], capsy
     assert "not_armed" in capsys.readouterr().out
 
 
+def test_what_would_move_the_cursor_is_not_printed(there: list[str], capsys: Out) -> None:
+    assert main(["consent", "explain", "\x1b[2J", *there]) == 0
+    assert main(["probe", "\x1b[2J", "--dry-run", *there]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_a_port_that_is_none(there: list[str], capsys: Out) -> None:
     assert main(["probe", HOST, "--dry-run", "--port", "0", *there]) == 2
     assert "port" in capsys.readouterr().err
