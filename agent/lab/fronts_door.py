@@ -102,13 +102,13 @@ class Door:
             while True:
                 connection, _ = listening.accept()
                 visit = Visit(self, connection, self.visits)
+                self._open.add(connection)
                 self.visits += 1
                 threading.Thread(target=self._treat, args=(visit,), daemon=True).start()
 
     def _treat(self, visit: Visit) -> None:
         bare = visit.connection
         bare.settimeout(PATIENCE)
-        self._open.add(bare)
         # A visitor who breaks off or does not like our TLS is no error.
         with contextlib.suppress(OSError, ValueError):
             self._acts(visit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +151,14 @@ def test_every_detail_is_in_words_of_ours() -> None:
 def test_the_table_of_probes_is_what_records_may_permit() -> None:
     assert tuple(name for name, _ in PROBES) == NAMES == (NAME,)
     assert PATHS == ("/EWS/Exchange.asmx", "/autodiscover/autodiscover.xml", "/owa/")
+
+
+def test_every_probe_has_answered_for_itself() -> None:
+    """Need, proportion, and whether less would do: each kind, before it is added."""
+    page = Path("docs/probes.md").read_text()
+    assert all(f"`{name}`" in page for name, _ in PROBES)
+    for heading in ("## What is sent", "## Need", "| less than a probe |", "## Proportion", "## Who answers"):
+        assert f"\n{heading}" in page
 
 
 def test_it_works_behind_the_wall() -> None:
