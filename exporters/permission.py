@@ -52,19 +52,20 @@ def _knocking(said: Permitted) -> Iterator[Metric]:
     yield gauge("probe_clock_synchronised", "1 if the clock is known to be synchronised.", said.clock_synced)
     yield gauge("probes_running", "Probes that have been granted and have not ended.", said.running)
     yield counters(
-        "probe_decisions", "Decisions: granted, or refused and why; of the schedule, where that has changed.",
+        "gate_decisions", "Decisions: granted, or refused and why; of the schedule, where that has changed.",
         ("decision", "reason"), [((row.decision, row.reason), row.count) for row in said.decisions],
     )  # fmt: skip
-    yield gauges("probe_refused_servers", "Servers worth knocking at, by the reason why nobody does.", ("reason",),
+    yield gauges("gate_refused_servers", "Servers worth knocking at, by the reason why nobody does.", ("reason",),
         by_one(said.refused_now.items()))  # fmt: skip
     yield counters("probe_outcomes", "Probes that have ended, and how.", ("probe", "outcome"),
         [((row.probe, row.outcome), row.count) for row in said.outcomes])  # fmt: skip
-    yield gauges("probe_breakers_open", "Breakers that are open.", ("level",), by_one(said.breakers.items()))
-    for name, value in said.self_audit.items():
-        yield gauge(f"selfaudit_{name}", _SELF_AUDIT.get(name, "Of the self-audit."), value)
-
-
-_SELF_AUDIT: dict[str, str] = {}
+    yield gauges("breaker_open", "Breakers that are open.", ("level",), by_one(said.breakers.items()))
+    yield gauge(
+        "selfaudit_syn_minus_intents", "Connections seen and not in the log, or in the log and not seen: must be 0.",
+        said.self_audit.get("difference", 0),
+    )  # fmt: skip
+    yield gauges("selfaudit_connections", "Connections of the probe's addresses, by how they fit the log.", ("state",),
+        by_one(item for item in said.self_audit.items() if item[0] != "difference"))  # fmt: skip
 
 
 def _log(said: Permitted) -> Iterator[Metric]:
