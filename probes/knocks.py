@@ -134,7 +134,8 @@ class Knocks:
         try:
             with visit.wire as wire:
                 grant = visit.grant
-                answer = self._probes[grant.probe]()(wire, Known(grant.certificates, grant.products, grant.name))
+                known = Known(grant.certificates, grant.products, grant.name)
+                answer = _check(self._probes[grant.probe]()(wire, known))
         except Failed as failed:
             answer = Answer(failed.outcome, failed.detail)
         except BaseException as error:
@@ -154,22 +155,24 @@ class Knocks:
         self._told(visit.grant, visit, Answer("cancelled", why))
 
     def _told(self, grant: Grant, visit: Visit | None, answer: Answer) -> None:
-        """Send the OUTCOME. A probe that says what cannot be said has a bug."""
+        """Send the OUTCOME."""
         taken = round((self._monotonic() - visit.began) * 1000) if visit else 0
         wire = visit.wire if visit else None
         try:
-            _check(answer)
             self._tell(Type.OUTCOME, _outcome(grant.id, wire, answer, taken))
         except ValueError:
-            bug = Answer("bug", "the probe says what cannot be said")
-            self._tell(Type.OUTCOME, _outcome(grant.id, wire, bug, taken))
+            self._tell(Type.OUTCOME, _outcome(grant.id, wire, Answer("bug", "the probe says too much"), taken))
 
 
-def _check(answer: Answer) -> None:
-    """Raises ValueError for an answer that the agent would not take."""
-    known = answer.outcome in OUTCOMES and all(kind in KINDS for kind, _ in answer.told)
-    if not known or len(answer.told) > _MAX_TOLD or any(len(value) > _MAX_VALUE for _, value in answer.told):
+def _check(answer: Answer) -> Answer:
+    """The answer, if the agent would take it. Raises ValueError, TypeError."""
+    outcome, detail, told = answer
+    texts = [outcome, detail, *(text for fact in told for text in fact)]
+    if not all(type(text) is str and len(text) <= _MAX_VALUE for text in texts):
+        raise ValueError("texts are told, and none too long")
+    if outcome not in OUTCOMES or len(told) > _MAX_TOLD or not all(kind in KINDS for kind, _ in told):
         raise ValueError("no such answer")
+    return answer
 
 
 def _outcome(ident: str, wire: Wire | None, answer: Answer, milliseconds: int) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def _check(where: str, body: dict[str, Any], keys: dict[str, Any]) -> None:
     for key, kind in keys.items():
         value = body.get(key)
         # A bool is an int to Python and not to us. What is not finite compares with nothing.
-        right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        right = key in body and isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
         if not right or (isinstance(value, float) and not isfinite(value)):
             raise Unexpected("invalid", f"{where}: {key} is not what it must be")
         if isinstance(value, list) and not all(type(item) is str for item in value):

@@ -117,7 +117,10 @@ class Wire:
 
     def __exit__(self, *_: object) -> None:
         self.cancel("the wire is closed")
-        os.close(self._bell)
+        with self._lock:
+            if self._bell >= 0:
+                os.close(self._bell)
+            self._bell = -1
 
     def cancel(self, why: str = "cancelled") -> None:
         """End it: a connection that is open is reset, and when this returns not one byte more is sent, nor SYN.
