@@ -65,7 +65,7 @@ def test_only_who_agreed_is_knocked_at(doors: dict[str, Door], tmp_path: Path) -
     assert (outcome.public["outcome"], outcome.public["connections"]) == ("confirmed", 1)
     sent = doors["agreed"].requests[0].decode()
     assert f"X-Knockfirst-Probe: {intent.public['id']}\r\n" in sent
-    assert "Example ISP" in sent
+    assert "User-Agent: Example-ISP/" in sent
 
 
 def build(daemon: Daemon, address: str) -> dict[str, str]:
