@@ -29,8 +29,10 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "agent": {},
 }
 FREE = {"date": "2026-11-24", "version": "7", "phone": ""}
-# What a text says that is the same in every language: URLs, mail addresses, addresses, phone numbers, numbers.
-_FACT = re.compile(r"https://[^\s<>\"]+|[\w.]+@[\w.]+|/[A-Za-z/]+\.\w+|\d[\d.:a-f/-]*\d|[0-9a-f:]*::[0-9a-f/]*|\d+")
+# What a text says that is the same in every language: who, URLs, mail addresses, addresses, phone numbers, numbers.
+_FACT = re.compile(
+    r"Example Net|https://[^\s<>\"]+|[\w.]+@[\w.]+|/[A-Za-z/]+\.\w+|\d[\d.:a-f/-]*\d|[0-9a-f:]*::[0-9a-f/]*|\d+"
+)
 
 
 def there(**changed: Mapping[str, Any]) -> config.Config:
