@@ -86,9 +86,10 @@ def dry_run(answer: dict[str, Any], told: list[dict[str, Any]], on: bool) -> str
     made = [explain.summary(answer, told, on)]
     if answer["reason"] is None:
         seen, budget = answer["seen"], answer["budget"]
+        name = printable(seen["name"] or "no name")
         made += [
             f"would send from {' or '.join(answer['sources']) or 'no address of its own'}",
-            f"           TLS to port {answer['port']}, with {printable(seen['name'] or 'no name')} as the name of the server",
+            f"           TLS to port {answer['port']}, with {name} as the name of the server",
             f"           at most {budget['connections']} GET requests in {budget['seconds']:.0f} s, without a login:",
             "           /EWS/Exchange.asmx, then autodiscover, then /owa/, only while the build is not known",
             f"expects    one of {len(seen['certificates'])} certificates that were seen there"

@@ -35,7 +35,7 @@ WHOLE_LEAST, WHOLE_SHARE = 10, 0.25
 
 REMEMBERED = 367 * DAY  # longer than any time between two probes that can be configured
 _STEP = 3600.0  # of a longer time between two entries no more is believed, when things are forgotten
-_SWEEP = 4096  # entries after which what is too old is forgotten
+_SWEEP = 4096  # entries, at the least, after which what is too old is forgotten
 _STARTS = 1024  # more than can be configured to begin in a minute
 RECENT = 200  # probes whose places in the log are known
 _REFUSALS = 2000  # entries about refusals, of an hour and a reason each
@@ -230,7 +230,9 @@ class History:
             self._steady += min(time - self._last, _STEP)
         self._last = time
         self._applied += 1
-        if self._applied % _SWEEP == 0:
+        # Only after as many as there are to look through, so that an entry costs the same however many there are.
+        if self._applied >= _SWEEP and self._applied >= len(self._hosts):
+            self._applied = 0
             self._forget(time)
 
     def _forget(self, time: float) -> None:
