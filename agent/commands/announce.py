@@ -188,13 +188,17 @@ def _unknown(unknown: list[Named]) -> str:
 def _say(options: Namespace, announced: dict[str, Any], sums: dict[str, int]) -> None:
     done = "would be put on record" if options.dry_run else "put on record"
     print(f"{announced['sha256']}  {options.channel}, delivered: {options.delivered}")
-    print(f"{sums['new']} customers {done}")
+    print(f"{_number(sums['new'])} {done}")
     if sums["already"]:
-        print(f"{sums['already']} customers on record before")
+        print(f"{_number(sums['already'])} on record before")
     if sums["denied"]:
-        print(f"{sums['denied']} customers from whom it came back, which stands: send it anew")
+        print(f"{_number(sums['denied'])} from whom it came back, which stands: send it anew")
     if options.delivered != "yes":
         print("what was not delivered does not count: no probe follows from it")
+
+
+def _number(customers: int) -> str:
+    return f"{customers} customer{'' if customers == 1 else 's'}"
 
 
 def _customers(words: list[str]) -> Iterator[Named]:

@@ -119,7 +119,7 @@ def test_the_same_again_writes_nothing_and_a_hash_is_as_good_as_its_file(
     record(there, *REFS[:4], document=sha256(TEXT).hexdigest(), **{"sent-at": "2026-10-01T10:00:00+02:00"})
     assert entries(there) == 4
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        "1 customers put on record",
+        "1 customer put on record",
         "3 customers on record before",
     ]
 
@@ -133,7 +133,7 @@ def test_a_bounce_of_the_same_sending_takes_the_yes_back_and_another_yes_does_no
     digest = sha256(TEXT).hexdigest()
     assert heard(there) == {REFS[0]: [("no", digest, "mail")], REFS[1]: [("yes", digest, "mail")]}
     record(there, REFS[0])
-    assert "1 customers from whom it came back, which stands: send it anew" in capsys.readouterr().out
+    assert "1 customer from whom it came back, which stands: send it anew" in capsys.readouterr().out
     assert heard(there)[REFS[0]] == [("no", digest, "mail")]
     record(there, REFS[0], **{"sent-at": "2026-10-02T08:00:00Z"})
     assert heard(there)[REFS[0]] == [("no", digest, "mail"), ("yes", digest, "mail")]
