@@ -262,8 +262,10 @@ def test_a_signal_ends_it_and_what_runs(role: Role) -> None:
 
 
 def test_a_signal_ends_it_while_it_waits_for_an_agent(role: Role) -> None:
+    role.says(Type.CANCEL, ALL)
+    assert role.link.receive() == (Type.CANCELLED, {"number": 7})  # It is at work.
     role.link.close()
-    time.sleep(0.5)
+    time.sleep(0.2)
     role.process.send_signal(signal.SIGTERM)
     assert role.ends()[0] == 0
 
