@@ -48,13 +48,16 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What one source changes: pairs that are new, no longer so, or held in another way; and what they were before."""
+    """What one source changes: pairs that are new, no longer so, or held in another way; and what they were before.
+
+    ``of``: how many pairs it could have lost; ``lost``: how many it does.
+    """
 
     side: Side
     added: dict[Pair, Held]
     removed: dict[Pair, Held]
     changed: dict[Pair, tuple[Held, Held]]
-    of: int  # how many pairs it could have lost
+    of: int
     lost: int
 
 
@@ -147,8 +150,10 @@ def plan(
     *,
     held: str = "",
     refused: bool = False,
+    accepted_by: int | None = None,
 ) -> Plan:
-    """What is to be put on record. ``held``: why it waits for a human; ``refused``: the rows had faults.
+    """What is to be put on record. ``held``: why it waits for a human; ``refused``: the rows had faults;
+    ``accepted_by``: the user who said that the loss is true.
 
     ``events``: with the name of their source. Of a refused import absence means nothing, so no prefix goes.
     """
@@ -167,7 +172,7 @@ def plan(
     counts = _summary(changes, diffs, told)
     if not refused:
         kind = "mapping.held" if waits else "mapping.synced"
-        items += [_synced(diff, kind) for diff in diffs if diff.side.synced]
+        items += [_synced(diff, kind, accepted_by) for diff in diffs if diff.side.synced]
     return Plan(Items(items), changes, held, counts)
 
 
@@ -268,7 +273,7 @@ def _entries(diff: Difference, stays: set[tuple[str, Pair]], *, waits: bool) -> 
     after = {pair: now for pair, (_, now) in diff.changed.items()} | diff.added
     if waits:
         less = {pair for pair, (before, now) in diff.changed.items() if _less(before, now)}
-        after = {pair: now for pair, now in after.items() if pair in less or now.kind != "static"}
+        after = {pair: now for pair, now in after.items() if pair in less}
     return _grouped("mapping.withdrawn", diff.side, removed) + _grouped("mapping.asserted", diff.side, after)
 
 
@@ -290,11 +295,13 @@ def _grouped(kind: str, side: Side, pairs: dict[Pair, Held]) -> list[Item]:
     return items
 
 
-def _synced(diff: Difference, kind: str) -> Item:
+def _synced(diff: Difference, kind: str, accepted_by: int | None) -> Item:
     side = diff.side
     public: dict[str, Any] = {"source": side.source, "at": side.synced, "prefixes": len(side.mapped)}
     if kind == "mapping.held" or diff.lost:
         public |= {"lost": diff.lost, "of": diff.of}
+    if diff.lost and accepted_by is not None:
+        public["accepted_by"] = accepted_by
     return Item(kind, public)
 
 
@@ -322,14 +329,11 @@ def _told(event: Event, *, held: bool) -> Change:
 
 def _mapped(diff: Difference, stays: set[tuple[str, Pair]], *, waits: bool, refused: bool) -> list[Change]:
     source = diff.side.source
-    to = dict(diff.added)
     changes = []
     for pair in diff.removed:
         changes.append(Change("-", "prefix", pair[1], pair[0], refused or (source, pair) in stays))
-    for (prefix, customer), held in to.items():
-        changes.append(
-            Change("+", "prefix", customer, _described(prefix, held), waits and (refused or held.kind == "static"))
-        )
+    for (prefix, customer), held in diff.added.items():
+        changes.append(Change("+", "prefix", customer, _described(prefix, held), waits))
     for (prefix, customer), (before, after) in diff.changed.items():
         less = _less(before, after)
         text = f"{_described(prefix, after)}, was {_described('', before).strip()}"
@@ -362,6 +366,7 @@ def _summary(changes: Sequence[Change], diffs: Sequence[Difference], told: Told)
         if change.what != "prefix":
             counts[change.what] = counts.get(change.what, 0) + 1
     counts["held"] = sum(change.held for change in changes)
+    counts["counting"] = len(changes) - counts["held"]
     return counts
 
 

@@ -82,8 +82,8 @@ class Intake:
         mapped = self.mapped.get(source, {})
         return [Side(source, self.at, self.full, mapped, self.at if self.full else "")] if mapped or self.full else []
 
-    def planned(self, percent: int, *, accept_loss: bool) -> Plan:
-        """What it comes to, by the register as it is. ``percent``: a greater loss is held."""
+    def planned(self, percent: int, accepted_by: int | None) -> Plan:
+        """What it comes to, by the register as it is. ``percent``: a greater loss is held, unless a user accepts it."""
         given: dict[str, bytes] = {}
         for where, (_, event) in zip(self._wheres, self.events, strict=True):
             if text := clashes(where, event, self.told, given):
@@ -92,8 +92,8 @@ class Intake:
         for diff in diffs:
             for text in faults(diff, self.told):
                 self.wrong(text)
-        held = "" if accept_loss else "; ".join(_loss(diff, percent) for diff in diffs if too_much(diff, percent))
-        return plan(diffs, self.events, self.told, held=held, refused=bool(self.fault_count))
+        held = "; ".join(_loss(diff, percent) for diff in diffs if accepted_by is None and too_much(diff, percent))
+        return plan(diffs, self.events, self.told, held=held, refused=bool(self.fault_count), accepted_by=accepted_by)
 
     def _take(self, where: str, source: str, event: Event) -> None:
         self.events.append((source, event))

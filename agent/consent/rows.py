@@ -31,11 +31,9 @@ TAKING = frozenset(
 
 # The events that a row of ``what`` "event" may be.
 EVENTS = (
-    "requested",
-    "confirmed",
-    "resumed",
-    *sorted(kind.removeprefix("record.") for kind in TAKING - {"record.objected"}),
-)
+    "requested", "confirmed", "resumed", "refused", "withdrawn", "narrowed", "expired", "suspended", "contract_ended",
+    "invalidated",
+)  # fmt: skip
 
 SLACK = 300.0  # seconds by which somebody else's clock may be ahead of ours
 
@@ -124,9 +122,10 @@ def check(row: Any, origin: Origin) -> Mapping | Event:
     if not isinstance(row, dict):
         raise ValueError("is not an object; write the fields between { and }")
     fields = {key: value for key, value in row.items() if key != "what" and value is not None}
-    checked = _WHATS.get(row.get("what", ""))
+    what = row.get("what")
+    checked = _WHATS.get(what) if isinstance(what, str) else None
     if checked is None:
-        raise ValueError(f"what: {row.get('what')!r} is nothing that is imported; that is one of {', '.join(_WHATS)}")
+        raise ValueError(f"what: {what!r} is nothing that is imported; that is one of {', '.join(_WHATS)}")
     try:
         return checked(fields, origin)
     except ValidationError as error:

@@ -136,7 +136,7 @@ def _planned(office: Office, words: dict[str, Any], who: Who) -> tuple[Intake, P
         intake.wrong("it is empty; a full synchronisation has at least one prefix")
     while not intake.advance(office.log, READ):
         pass
-    return intake, intake.planned(office.config.consent.lost_percent, accept_loss=accept)
+    return intake, intake.planned(office.config.consent.lost_percent, who.uid if accept else None)
 
 
 def changes(plan: Plan) -> Iterator[Answer]:

@@ -212,7 +212,7 @@ def take(office: Office, words: dict[str, Any], who: Who) -> Iterator[Answer]:
     if type(only) is not bool or type(accept) is not bool:
         raise InputError("show, accept_loss: are neither true nor false")
     intake.judged(office)
-    plan = intake.planned(office.config.consent.lost_percent, accept_loss=accept)
+    plan = intake.planned(office.config.consent.lost_percent, who.uid if accept else None)
     items = _items(intake, plan)
     if only:
         office.record([Item("register.read", {"uid": who.uid, "what": "import of a snapshot"})])

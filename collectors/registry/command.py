@@ -114,12 +114,13 @@ def _whole_lines(text: str) -> list[str]:
 
 def _said(options: Namespace, name: str, came: Outcome) -> int:
     for sign, what, customer, text, held in came.changes:
-        print(f"{sign} {what} {customer} {text}".rstrip() + (" (held)" if held else ""))
+        print(_plain(f"{sign} {what} {customer} {text}".rstrip() + (" (held)" if held else "")))
     counts = [f"{came.summary[key]} {words}" for key, words in _SUMMARY.items() if came.summary.get(key)]
-    counts += [f"{what} {count}" for what, count in came.summary.items() if what not in _SUMMARY and what != "held"]
+    others = came.summary.keys() - {*_SUMMARY, "held", "counting"}
+    counts += [f"{came.summary[what]} {what.replace('_', ' ')}" for what in sorted(others)]
     would = "would change" if options.dry_run else "changed"
     if came.fault_count:
-        raise InputError(_refused(name, came, counts, would))
+        raise InputError(_refused(name, came, would))
     print(f"{name}: {would}: {', '.join(counts) or 'nothing'}")
     if came.held:
         print(f"{name}: held: {came.held}")
@@ -131,15 +132,22 @@ def _said(options: Namespace, name: str, came: Outcome) -> int:
     return 0
 
 
-def _refused(name: str, came: Outcome, counts: list[str], would: str) -> str:
-    lines = [f"{name}: {fault}" for fault in came.faults[:MOST]]
+def _refused(name: str, came: Outcome, would: str) -> str:
+    lines = [_plain(f"{name}: {fault}") for fault in came.faults[:MOST]]
     if came.fault_count > len(lines):
         lines.append(f"{name}: and {came.fault_count - len(lines)} more")
-    taken = "what it says no to counts" if came.recorded else "nothing in it says no to anything that was not known"
-    if "would" in would:
-        taken = "what it says no to would count"
-    waits = came.summary.get("held", 0)
-    return "\n".join([*lines, f"{name}: refused ({waits} changes); {taken} ({came.recorded} entries)"])
+    waits, no = came.summary.get("held", 0), came.summary.get("counting", 0)
+    taken = (
+        f"what it says no to {'would count' if 'would' in would else 'counts'} ({no})"
+        if no
+        else "it says no to nothing"
+    )
+    return "\n".join([*lines, f"{name}: refused ({waits} changes wait for a file without faults); {taken}"])
+
+
+def _plain(text: str) -> str:
+    """What a terminal shows and does not obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _made(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pynetbox
 import requests
 from pynetbox.core.query import ContentError, Request, RequestError
-from requests.compat import urlparse
+from requests.compat import urlparse  # type: ignore[attr-defined]
 
 from agent.errors import InputError, UnavailableError
 from collectors.registry.reading import Reading

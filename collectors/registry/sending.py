@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,11 +57,11 @@ def outcome(answers: Iterable[dict[str, Any]], faults: list[str]) -> Outcome:
     return Outcome(told, result["refused"], changes, result["summary"], result["held"], result["recorded"])
 
 
-def _pieces(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    piece: list[Row] = []
+def _pieces(rows: Iterator[Row]) -> Iterator[list[list[Any]]]:
+    piece: list[list[Any]] = []
     length = 0
     for row in rows:
-        piece.append(row)
+        piece.append(list(row))
         length += len(json.dumps(row))
         if length >= PIECE:
             yield piece
@@ -75,9 +78,5 @@ def _last(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _given_up(give: Give, session: str) -> None:
-    from agent.errors import ConfigError
-
-    try:
+    with suppress(ConfigError):  # it forgets by itself, later
         _last(give("registry.forget", {"session": session}))
-    except ConfigError:
-        pass  # it forgets by itself, later
