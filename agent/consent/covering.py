@@ -82,6 +82,10 @@ class Covering(Generic[T]):
             else:
                 yield from (value for key, value in table.items() if key in keys)
 
+    def values(self) -> Iterator[T]:
+        for _, table in self._sizes:
+            yield from table.values()
+
     def items(self) -> Iterator[tuple[Range, T]]:
         for bits, table in self._sizes:
             behind = (1 << bits) - 1

@@ -210,18 +210,22 @@ class Mapping:
 
     def segments(self) -> Iterator[Segment]:
         """Every stretch of mapped addresses and its holders, as ``holders`` gives them; sorted, disjoint."""
-        return self._sweep(self._claims.items(), self._formers.items())
+        # A claim has its prefix: there is no need to make it of its key.
+        return self._sweep(
+            [(claims[0].prefix, False, claims) for claims in self._claims.values()], self._formers.items()
+        )
 
     def within(self, prefix: Range) -> Iterator[Segment]:
         """The same of the addresses of one prefix."""
-        return self._sweep(self._claims.part(prefix), self._formers.part(prefix))
+        return self._sweep(
+            [(cut, False, claims) for cut, claims in self._claims.part(prefix)], self._formers.part(prefix)
+        )
 
     def _sweep(
-        self, claims: Iterator[tuple[Range, Claims]], formers: Iterator[tuple[Range, tuple[Former, ...]]]
+        self, nodes: list[tuple[Range, bool, Any]], formers: Iterator[tuple[Range, tuple[Former, ...]]]
     ) -> Iterator[Segment]:
         """Prefixes lie in each other or apart, so one pass with a stack of those that are open finds every stretch."""
-        nodes = [(prefix, False, value) for prefix, value in claims]
-        nodes += [(prefix, True, value) for prefix, value in formers]  # type: ignore[misc]
+        nodes += [(prefix, True, value) for prefix, value in formers]
         nodes.reverse()  # those that are of one size stand longest first, and the widest has to be opened first
         nodes.sort(key=_end, reverse=True)
         nodes.sort(key=_start)

@@ -34,6 +34,7 @@ class Permitted:
     def __init__(self, register: Register, time: float, limits: Limits, fresh: frozenset[str]) -> None:
         self._register, self._time, self._limits, self._fresh = register, time, limits, fresh
         self._words: dict[str, _Word] = {}
+        self._known: dict[tuple[tuple[str, str], ...], bool] = {}  # whether all of these documents are published
         self.consented: Ranges = []
         self.announced: Ranges = []
         self.boundaries: set[tuple[float, str]] = set()
@@ -84,13 +85,15 @@ class Permitted:
 
     def _word(self, ref: str) -> _Word:
         folded = self._register.folded(ref)
-        if folded is None or folded.is_suspended() or folded.ended() is not None:
+        if folded is None or (folded.suspended and folded.is_suspended()):
+            return False, ()
+        if folded.stopped and folded.ended() is not None:
             return False, ()
         sent = [one.sent for one in folded.announced if one.delivered == "yes"]
         told = bool(sent) and self._begun(min(sent) + self._limits.announce, ref)
         return told, tuple(
             [
-                (union(one.scope.prefixes), union(one.scope.excluded) if one.scope.excluded else [])
+                (union(one.scope.prefixes), union(one.scope.excluded))
                 for one in folded.records()
                 if self._in_force(one, folded)
             ]
@@ -101,7 +104,11 @@ class Permitted:
             return False
         if record.basis == "terms_objection":
             return False  # never by terms alone: who was told of them is in the set ``announced``
-        known = self._register.documents
-        if not all(sha256 in known for _, sha256 in record.documents):
+        known = self._known.get(record.documents)
+        if known is None:
+            published = self._register.documents
+            known = all(sha256 in published for _, sha256 in record.documents)
+            self._known[record.documents] = known
+        if not known:
             return False
         return self._begun(record.valid_from, folded.ref) and self._lasts(record.valid_until, folded.ref)
