@@ -202,6 +202,8 @@ class Wire:
         self._step = "handshake"
         leaf = stream.shake()
         self.certificate = hashlib.sha256(leaf).hexdigest() if leaf else ""
+        if (seen := self._terms.grant.certificates) and self.certificate not in seen:
+            raise Failed("identity_mismatch", "the certificate is none of those that were seen there")
         self._step = "answer"
         whom = self._terms.grant.name or self._terms.grant.address
         url = httpcore.URL(scheme=b"https", host=whom, port=self._terms.grant.port, target=path)

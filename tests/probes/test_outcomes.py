@@ -196,6 +196,13 @@ def test_front_ends(row: Row) -> None:
         assert answer.told == ()
 
 
+def test_a_stranger_is_asked_nothing() -> None:
+    """Of a server whose certificate was seen, another one gets a handshake and not a byte of a request."""
+    with met((FRONTS | ODD)["swapped"]) as door:
+        answer, wire = asked(door.port, SEEN)
+    assert (answer.outcome, door.visits, door.requests, wire.statuses) == ("identity_mismatch", 1, [], [])
+
+
 def test_every_front_end_is_met() -> None:
     assert {row.front for row in TABLE} == set(FRONTS | ODD)
 
