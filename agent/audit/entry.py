@@ -44,7 +44,8 @@ class Entry(NamedTuple):
 class Opened(NamedTuple):
     """An entry as it is read back. ``private`` is None where there was nothing, or the customer's key was shredded.
 
-    ``customer`` is "" then too: after an erasure nothing tells any more whose it was.
+    ``customer`` is "" then too: after an erasure nothing tells any more whose it was. ``sealed``: the private part in
+    the canonical JSON of the log, where it was read from there.
     """
 
     number: int
@@ -53,3 +54,4 @@ class Opened(NamedTuple):
     public: dict[str, Any]
     customer: str
     private: dict[str, Any] | None
+    sealed: bytes | None = None

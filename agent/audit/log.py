@@ -260,10 +260,11 @@ class Log:
             if kinds is not None and canon.kind_of(text) not in kinds:
                 continue
             entry = canon.parsed(text)
-            ref, private = "", None
+            ref, private, sealed = "", None, None
             if blob is not None and (customer := owners.get(owner or 0)):
-                ref, private = customer.ref, canon.parsed(unsealed(customer, number, blob)[1].decode())
-            yield Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private)
+                sealed = unsealed(customer, number, blob)[1]
+                ref, private = customer.ref, canon.parsed(sealed.decode())
+            yield Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private, sealed)
 
     def _take_key(self) -> None:
         """The key that the log is signed with; a new log has a new one."""

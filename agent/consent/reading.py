@@ -35,9 +35,9 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def digest(written: dict[str, Any]) -> str:
-    """The hash by which a record is named: SHA-256 (hex) of its canonical JSON (RFC 8785)."""
-    return sha256(_canonical(written).encode()).hexdigest()
+def digest(written: dict[str, Any], canonical: bytes | None = None) -> str:
+    """The hash by which a record is named: SHA-256 (hex) of its canonical JSON (RFC 8785), which may be there."""
+    return sha256(canonical or _canonical(written).encode()).hexdigest()
 
 
 def ranges(prefixes: list[str]) -> tuple[Range, ...]:
@@ -76,12 +76,12 @@ def scope(written: dict[str, Any]) -> Scope:
     )
 
 
-def record(written: dict[str, Any], received: float) -> Record:
-    """``record.given``, as long as nothing has ended it."""
+def record(written: dict[str, Any], received: float, canonical: bytes | None = None) -> Record:
+    """``record.given``, as long as nothing has ended it. ``canonical``: the same in canonical JSON, if it is there."""
     verified = written["grantor"]["verified_by"]
     return Record(
         written["record_id"],
-        digest(written),
+        digest(written, canonical),
         shared(written["basis"]),
         scope(written["scope"]),
         shared(tuple([(each["kind"], each["sha256"]) for each in written["documents"]])),
