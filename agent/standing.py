@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 BASES: tuple[str, ...] = get_args(Basis)
 STATES = ("in_force", "not_yet", "expired", "ended")
 _SECONDS = 60.0  # for which the counts over all customers are good, while nothing changes
+_SHARE = 20  # making them takes at most one part in this many of the agent's time
 
 
 class Standing:
@@ -25,6 +27,7 @@ class Standing:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._known: tuple[int, int] | None = None
+        self._not_before = float("-inf")
         self._counts: dict[str, Any] = {}
 
     def body(self, now: float, monotonic: float) -> dict[str, Any]:
@@ -33,7 +36,7 @@ class Standing:
         conditions = office.conditions()
         missing = conditions.missing or ()
         return {
-            **self._of_customers(now),
+            **self._of_customers(now, monotonic),
             "missing": {piece: piece in missing for piece in PIECES},
             "killed": conditions.killed is not False,
             "clock_synced": conditions.clock_synced is True,
@@ -45,11 +48,13 @@ class Standing:
             "checkpoint_failures": office.sinks.failures,
         }
 
-    def _of_customers(self, now: float) -> dict[str, Any]:
+    def _of_customers(self, now: float, monotonic: float) -> dict[str, Any]:
         known = self._office.register.version, int(now // _SECONDS)
-        if known != self._known:
+        if known != self._known and monotonic >= self._not_before:
             self._known = known
+            began = time.perf_counter()
             self._counts = counted(self._office.register.customers(), now, self._office.limits().announce)
+            self._not_before = monotonic + (time.perf_counter() - began) * _SHARE
         return self._counts
 
 
