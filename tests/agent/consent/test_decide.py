@@ -47,6 +47,7 @@ from tests.agent.consent.asking import (
     seen,
 )  # fmt: skip
 
+EXCLUDING = RECORD._replace(id="r-2", scope=RECORD.scope._replace(excluded=(one(HOST),)))
 EVERYBODY = [one("0.0.0.0/0")]
 SIX = "2001:db8::1"
 OTHERS = CUSTOMER._replace(ref="c-2")
@@ -102,6 +103,7 @@ TABLE: tuple[tuple[str, tuple[Change, ...], str], ...] = (
     ("said to be dynamic", (mapped(kind="dynamic"),), "dynamic"),
     ("of a kind that is not known", (mapped(kind="unknown"),), "dynamic"),
     ("the source was never synchronised", (books(syncs={}),), "mapping_stale"),
+    ("the source was synchronised just now", (books(syncs={"crm": NOW}),), ""),
     ("the source was synchronised a day ago", (books(syncs={"crm": NOW - DAY}),), ""),
     ("the source was synchronised before that", (books(syncs={"crm": NOW - DAY - 1}),), "mapping_stale"),
     ("the source will have been synchronised", (books(syncs={"crm": NOW + 1}),), "mapping_stale"),
@@ -147,6 +149,7 @@ TABLE: tuple[tuple[str, tuple[Change, ...], str], ...] = (
     ("will be withdrawn", (record(ended=NOW + 9 * DAY),), "record_not_in_force"),
     ("not begun", (record(valid_from=NOW + 1),), "record_not_in_force"),
     ("over", (record(valid_until=NOW),), "record_not_in_force"),
+    ("just begun, and just received", (record(valid_from=NOW, received=NOW),), ""),
     ("received later than now", (record(received=NOW + 1),), "record_not_in_force"),
     ("a service contract", (record(basis="service_contract", verified="contract"),), ""),
     ("terms", (record(basis="terms_objection"),), "basis_not_enough"),
@@ -179,10 +182,23 @@ TABLE: tuple[tuple[str, tuple[Change, ...], str], ...] = (
     (
         "an exclusion in another record",
         (
-            customer(
-                records=(RECORD, RECORD._replace(id="r-2", scope=RECORD.scope._replace(excluded=(one(HOST),)))),
-            ),
+            customer(records=(RECORD, EXCLUDING)),
         ),
+        "scope_excluded",
+    ),
+    (
+        "an exclusion in a record that was withdrawn",
+        (customer(records=(RECORD, EXCLUDING._replace(ended=NOW - DAY))),),
+        "",
+    ),
+    (
+        "an exclusion in a record that is over",
+        (customer(records=(RECORD, EXCLUDING._replace(valid_until=NOW))),),
+        "",
+    ),
+    (
+        "an exclusion in a record that has not begun",
+        (customer(records=(RECORD, EXCLUDING._replace(valid_from=NOW + DAY))),),
         "scope_excluded",
     ),
     ("another port", (request(port=8443),), "scope_port"),
@@ -197,6 +213,8 @@ TABLE: tuple[tuple[str, tuple[Change, ...], str], ...] = (
     ("not seen", (request(sighting=None),), "not_seen"),
     ("seen nobody knows when", (seen(last_seen=None),), "not_seen"),
     ("nothing to tell the answer by", (seen(certificates=(), products=()),), "not_seen"),
+    ("a product alone to tell the answer by", (seen(certificates=()),), ""),
+    ("a certificate alone to tell the answer by", (seen(products=()),), ""),
     ("the build is known", (seen(build_known=True),), "not_needed"),
     ("nobody knows whether the build is known", (seen(build_known=None),), "not_needed"),
     ("knocked at today", (had(probe(1, 23 * HOUR)),), "rate"),
@@ -207,6 +225,7 @@ TABLE: tuple[tuple[str, tuple[Change, ...], str], ...] = (
     ("another host was knocked at", (had(probe(1, HOUR, address="192.0.2.9")),), ""),
     ("knocked at later than now", (had(probe(1, -9 * DAY)),), "rate"),
     ("it went badly, as was heard late", (had(intent(1, 30 * HOUR), outcome(1, HOUR, "bug")),), "cool_down_host"),
+    ("it went badly a day ago", (had(intent(1, DAY + 9), outcome(1, DAY, "timeout")),), ""),
     ("it went badly two days ago", (had(probe(1, 2 * DAY, "timeout")),), ""),
     ("twice in a row, days ago", (had(probe(1, 9 * DAY, "timeout"), probe(2, 7 * DAY, "unknown")),), "breaker_host"),
     ("twice in a row, a month ago", (had(probe(1, 60 * DAY, "timeout"), probe(2, 50 * DAY, "bug")),), "breaker_host"),

@@ -49,6 +49,7 @@ def test_other_entries_are_nothing_to_it() -> None:
         ("timeout", {}, True), ("tls_failed", {}, True), ("protocol_error", {}, True), ("unknown", {}, True),
         ("bug", {}, True), ("a word of a later version", {}, True), (None, {}, True),
         ("confirmed", {"statuses": (401, 503)}, True), ("inconclusive", {"statuses": (429,)}, True),
+        ("inconclusive", {"statuses": (401, 500)}, True),
         ("confirmed", {"statuses": (499,)}, False), ("confirmed", {"ms": 60_000}, False),
     ],
 )  # fmt: skip
@@ -226,6 +227,24 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 48 <= len(made._customers) <= 48 + 240 + 32
     assert made.used(one("192.0.7.249")[0]) == NOW - 3600
     assert len(made._starts) <= history._STARTS
+
+
+def test_who_is_to_be_let_be_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_SWEEP", 2)
+    monkeypatch.setattr(history, "REMEMBERED", DAY)
+    made = folded(
+        *(probe(n, 9 * DAY + n, "timeout") for n in (1, 2)),
+        *(probe(n, (300 - n) * 1800, address="198.51.100.1", customer="c-2") for n in range(10, 300)),
+    )
+    assert made.host(AT) == (NOW - 9 * DAY - 2 + 10 + 30 * DAY, 2)
+
+
+@pytest.mark.parametrize("public", [{"connections": 0}, {"connections": None}, {"ms": None}, {"ms": "100"}])
+def test_an_outcome_of_which_less_is_known_is_not_slow(public: dict[str, object]) -> None:
+    usual = [probe(n, (20 - n) * DAY, ms=1) for n in range(3)]
+    (began, ended) = probe(9, DAY, ms=9000)
+    made = folded(*usual, began, ended._replace(public=ended.public | public))
+    assert made.host(AT) == (NEVER, 0)
 
 
 def test_a_clock_that_jumped_ahead_and_back_makes_nothing_be_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
