@@ -91,7 +91,7 @@ class Passive:
             permitted.take(register.segments())
             announced = minus(union(permitted.announced), self._sets.objected)
             self._sets = self._sets._replace(consented=union(permitted.consented), announced=announced)
-            self._due = list(permitted.boundaries)
+            self._due = permitted.boundaries
             heapify(self._due)
             self._most = 4 * len(self._due) + 10_000
         elif self._said:

@@ -14,15 +14,13 @@ from agent.privacy import common, minus, union
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.consent.fold import Folded
     from agent.consent.mapping import Claims, Segment
     from agent.consent.register import Register
-    from agent.consent.state import Record
+    from agent.consent.state import Record, Scope
     from agent.leave import Limits
     from agent.privacy import Ranges
 
-# Whether he was told, and the prefixes and exclusions of each record that lets handshakes be looked at.
-_Word = tuple[bool, tuple[tuple["Ranges", "Ranges"], ...]]
+_Word = tuple[bool, list["Scope"]]  # whether he was told, and what his records let handshakes be looked at of
 
 
 class Permitted:
@@ -37,7 +35,7 @@ class Permitted:
         self._known: dict[tuple[tuple[str, str], ...], bool] = {}  # whether all of these documents are published
         self.consented: Ranges = []
         self.announced: Ranges = []
-        self.boundaries: set[tuple[float, str]] = set()
+        self.boundaries: list[tuple[float, str]] = []
 
     def take(self, segments: Iterable[Segment]) -> None:
         words, fresh, time = self._words, self._fresh, self._time
@@ -54,9 +52,12 @@ class Permitted:
                 word = words[ref] = self._word(ref)
             if word[0]:
                 self.announced.append((first, last))
-            for prefixes, excluded in word[1]:
-                piece = [(first, last)] if (first, last) in prefixes else common([(first, last)], prefixes)
-                self.consented += minus(piece, excluded) if excluded else piece
+            for scope in word[1]:
+                if (first, last) in scope.prefixes and not scope.excluded:  # as nearly always
+                    self.consented.append((first, last))
+                else:
+                    piece = common([(first, last)], union(scope.prefixes))
+                    self.consented += minus(piece, union(scope.excluded))
 
     def _his_alone(self, claims: Claims) -> bool:
         held = True
@@ -73,33 +74,27 @@ class Permitted:
     def _lasts(self, end: float, ref: str) -> bool:
         """Whether something that lasts up to ``end`` lasts now; the end itself is behind it."""
         if end > self._time:
-            self.boundaries.add((end, ref))
+            self.boundaries.append((end, ref))
             return True
         return False
 
     def _begun(self, start: float, ref: str) -> bool:
         if start > self._time:
-            self.boundaries.add((start, ref))
+            self.boundaries.append((start, ref))
             return False
         return True
 
     def _word(self, ref: str) -> _Word:
         folded = self._register.folded(ref)
         if folded is None or (folded.suspended and folded.is_suspended()):
-            return False, ()
+            return False, []
         if folded.stopped and folded.ended() is not None:
-            return False, ()
+            return False, []
         sent = [one.sent for one in folded.announced if one.delivered == "yes"]
         told = bool(sent) and self._begun(min(sent) + self._limits.announce, ref)
-        return told, tuple(
-            [
-                (union(one.scope.prefixes), union(one.scope.excluded))
-                for one in folded.records()
-                if self._in_force(one, folded)
-            ]
-        )
+        return told, [one.scope for one in folded.records() if self._in_force(one, ref)]
 
-    def _in_force(self, record: Record, folded: Folded) -> bool:
+    def _in_force(self, record: Record, ref: str) -> bool:
         if record.ended is not None or not record.verified or HANDSHAKE not in record.scope.tiers:
             return False
         if record.basis == "terms_objection":
@@ -111,4 +106,4 @@ class Permitted:
             self._known[record.documents] = known
         if not known:
             return False
-        return self._begun(record.valid_from, folded.ref) and self._lasts(record.valid_until, folded.ref)
+        return self._begun(record.valid_from, ref) and self._lasts(record.valid_until, ref)
