@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 _KILL_SWITCH = "kill-switch"
+_STEP = 1.0  # seconds by which a clock that is well may be set back
 _RETRY = 5.0  # seconds after a write that failed, in which the log is taken for unwritable
 
 
@@ -73,6 +74,7 @@ class Office:
         self._watched = Watched(_paths(config), log)
         self._logger = log
         self._failed_at = float("-inf")
+        self._latest = float("-inf")
         self.failures = 0
 
     def open(self) -> None:
@@ -149,8 +151,7 @@ class Office:
         now = self.now()
         return Conditions(
             time=now,
-            # A laboratory knocks at nobody's door but its own, and may have no other clock than this one.
-            clock_synced=True if probe.laboratory else synced(),
+            clock_synced=self._clock_synced(now),
             killed=self.killed(),
             missing=missing(self.config, self.register, self.published, now),
             audit_writable=self._monotonic() - self._failed_at >= _RETRY,
@@ -162,12 +163,22 @@ class Office:
             limits=self.limits(),
         )
 
+    def _clock_synced(self, now: float) -> bool | None:
+        """Whether this is the time; None where that is not known. A log that knows of a later one says that it is not.
+
+        A laboratory knocks at nobody's door but its own, and may have no other clock than this one.
+        """
+        if now < self._latest - _STEP:
+            return False
+        return True if self.config.probe.laboratory else synced()
+
     def _remembered(self) -> Iterator[Opened]:
         """The log, entry by entry; what is not the register's is folded on the way."""
         for entry in self.log.read():
             self.history.apply(entry)
             self.published.apply(entry)
             self.tokens.apply(entry)
+            self._latest = max(self._latest, entry.time)
             yield entry
 
     def _fold(self, entry: Opened) -> None:
@@ -175,6 +186,7 @@ class Office:
         self.history.apply(entry)
         self.published.apply(entry)
         self.tokens.apply(entry)
+        self._latest = max(self._latest, entry.time)
         if entry.kind == "record.objected" and entry.private:
             self.objected.append((entry.private["objection_id"], bool(entry.private.get("headers"))))
 
