@@ -79,7 +79,7 @@ def counted(customers: Iterable[Customer], now: float, announce: float) -> dict[
 
 def state(record: Record, now: float) -> str:
     """Which of STATES a record is in."""
-    if record.ended is not None and record.ended <= now:
+    if record.ended is not None:
         return "ended"
     if now >= record.valid_until:
         return "expired"
