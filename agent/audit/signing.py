@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _ED25519 = b"\x01"  # the signature type of the page
 _DASH = "\u2014 "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _MOST = 100  # signatures that are looked at
 
 
@@ -108,7 +110,7 @@ def _make(path: Path) -> None:
 
 def _noted(text: str) -> bool:
     """Whether it may be the text of a note."""
-    if not text.endswith("\n") or any(c < " " and c != "\n" for c in text):
+    if not text.endswith("\n") or _CONTROL.search(text):
         return False
     try:
         return bool(text.encode())

@@ -37,6 +37,15 @@ class Side(NamedTuple):
     synced: str = ""
 
 
+class Kept(NamedTuple):
+    """An event that came: where it stands, who says so, and what tells it from another."""
+
+    where: str
+    source: str
+    event: Event
+    digest: bytes
+
+
 class Change(NamedTuple):
     """One line of a dry run. ``sign``: + gives, - takes, ~ neither; ``held``: it waits for a human."""
 
@@ -145,7 +154,7 @@ def too_much(diff: Difference, percent: int) -> bool:
 
 def plan(
     diffs: Sequence[Difference],
-    events: Iterable[tuple[str, Event]],
+    events: Iterable[Kept],
     told: Told,
     *,
     held: str = "",
@@ -176,11 +185,10 @@ def plan(
     return Plan(Items(items), changes, held, counts)
 
 
-def _fresh(events: Iterable[tuple[str, Event]], told: Told) -> Iterator[tuple[str, Event]]:
+def _fresh(events: Iterable[Kept], told: Told) -> Iterator[tuple[str, Event]]:
     """The events that were not told before, each once."""
     said = set()
-    for source, event in events:
-        digest = event.digest
+    for _, source, event, digest in events:
         if digest in told.said or digest in said:
             continue
         if not event.dated and undated(event.customer, json.loads(event.written)) in told.undated:
@@ -189,17 +197,17 @@ def _fresh(events: Iterable[tuple[str, Event]], told: Told) -> Iterator[tuple[st
         yield source, event
 
 
-def clashes(where: str, event: Event, told: Told, given: dict[str, bytes]) -> str | None:
+def clashes(kept: Kept, told: Told, given: dict[str, bytes]) -> str | None:
     """What is wrong with a record whose id another one has already; ``given``: those of this import."""
-    if event.kind != "record.given":
+    if kept.event.kind != "record.given" or kept.digest in told.said:
         return None
-    identity, digest = json.loads(event.written)["record_id"], event.digest
-    if given.setdefault(identity, digest) != digest:
-        return f"{where}: record_id: {identity} is there twice, and not the same; every record has an id of its own"
-    if told.records.get(identity, digest) != digest:
+    identity = json.loads(kept.event.written)["record_id"]
+    if given.setdefault(identity, kept.digest) != kept.digest:
+        return f"{kept.where}: record_id: {identity} is there twice, and not the same; every record has its own"
+    if told.records.get(identity, kept.digest) != kept.digest:
         return (
-            f"{where}: record_id: {identity} was given before with other words; a new version has a new record_id, "
-            "and the old one in prev_record"
+            f"{kept.where}: record_id: {identity} was given before with other words; a new version has a new "
+            "record_id, and the old one in prev_record"
         )
     return None
 

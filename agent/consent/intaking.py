@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.consent.intake import MOST_FAULTS, Difference, Plan, Side, clashes, difference, faults, plan, too_much
+from agent.consent.intake import MOST_FAULTS, Difference, Kept, Plan, Side, clashes, difference, faults, plan, too_much
 from agent.consent.rows import Event, Origin, check, salvaged
 from agent.consent.told import KINDS, Held, Told
 from agent.consent.written import rfc3339
@@ -27,9 +27,8 @@ class Intake:
         self.rows = 0
         self.faults: list[str] = []
         self.fault_count = 0
-        self.events: list[tuple[str, Event]] = []
+        self.events: list[Kept] = []
         self.mapped: dict[str, dict[Pair, Held]] = {}
-        self._wheres: list[str] = []  # of the events
         self._holder: dict[tuple[str, str], str] = {}  # source and prefix -> customer
         self._bytes = 0
 
@@ -85,8 +84,8 @@ class Intake:
     def planned(self, percent: int, accepted_by: int | None) -> Plan:
         """What it comes to, by the register as it is. ``percent``: a greater loss is held, unless a user accepts it."""
         given: dict[str, bytes] = {}
-        for where, (_, event) in zip(self._wheres, self.events, strict=True):
-            if text := clashes(where, event, self.told, given):
+        for kept in self.events:
+            if text := clashes(kept, self.told, given):
                 self.wrong(text)
         diffs = [difference(side, self.told) for side in self.sides()]
         for diff in diffs:
@@ -96,9 +95,10 @@ class Intake:
         return plan(diffs, self.events, self.told, held=held, refused=bool(self.fault_count), accepted_by=accepted_by)
 
     def _take(self, where: str, source: str, event: Event) -> None:
-        self.events.append((source, event))
-        self._wheres.append(where)
-        self._bytes += len(event.written) + len(where) + 200
+        digest = event.digest
+        if digest not in self.told.said:
+            self.events.append(Kept(where, source, event, digest))
+            self._bytes += len(event.written) + len(where) + 300
 
     def _map(self, where: str, source: str, pair: Pair, held: Held) -> str | None:
         prefix, customer = pair

@@ -92,10 +92,10 @@ def _snapshot(options: Namespace) -> Outcome:
         with opened(options) as give:
             (begun,) = give("registry.snapshot", {})
             session = begun["session"]
+            while not list(give("registry.read", {"session": session}))[-1]["done"]:
+                pass
             for piece in _whole_lines(text):
                 list(give("registry.text", {"session": session, "text": piece}))
-            while not next(iter(give("registry.read", {"session": session})))["done"]:
-                pass
             words = {"session": session, "show": options.dry_run, "accept_loss": options.accept_loss}
             return outcome(give("registry.take", words), [])
     except InputError as error:

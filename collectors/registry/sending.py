@@ -32,13 +32,14 @@ class Outcome(NamedTuple):
 def send(give: Give, reading: Reading, source: str, *, show: bool, accept_loss: bool) -> Outcome:
     """Order the register to take these rows, or to show what would change by them. Raises ConfigError."""
     begun = _last(give("registry.begin", {"source": source, "made": reading.made, "full": reading.full}))
-    session, count, there = begun["session"], 0, []
+    session, count = begun["session"], 0
     try:
-        for piece in _pieces(reading.rows):
-            count += len(piece)
-            there += [each["fault"] for each in give("registry.rows", {"session": session, "rows": piece})]
+        # What was told before is read first, so that nothing of it has to be kept twice.
         while not _last(give("registry.read", {"session": session}))["done"]:
             pass
+        for piece in _pieces(reading.rows):
+            count += len(piece)
+            _last(give("registry.rows", {"session": session, "rows": piece}))
     except BaseException:
         _given_up(give, session)
         raise

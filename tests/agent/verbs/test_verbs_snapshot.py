@@ -264,7 +264,7 @@ ROWS = st.lists(
 MAPPINGS = st.dictionaries(st.integers(0, 5), st.tuples(CUSTOMERS, st.sampled_from(["static", "shared"])), min_size=1)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(ROWS, MAPPINGS), min_size=1, max_size=3))
 def test_what_is_exported_and_imported_is_the_same_register(rounds: Any) -> None:
     registry._sessions.clear()
