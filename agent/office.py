@@ -10,14 +10,17 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.audit.clock import synced
-from agent.audit.entry import Opened
+from agent.audit.entry import Item, Opened
 from agent.audit.log import AuditError, Log
 from agent.audit.sinks import Sinks
+from agent.config import fingerprint
 from agent.consent.arming import Published, missing
 from agent.consent.gate import ConsentGate
 from agent.consent.history import History
 from agent.consent.register import Register
 from agent.consent.tokens import Tokens
+from agent.consent.written import BODIES
+from agent.errors import ConfigError
 from agent.leave import Conditions, Limits
 from agent.watch import Watched
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from agent.audit.entry import Entry, Item
+    from agent.audit.entry import Entry
     from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
 
@@ -75,14 +78,34 @@ class Office:
         self._logger = log
         self._failed_at = float("-inf")
         self._latest = float("-inf")
+        self._owed: list[Item] = []  # what the agent says of itself and could not put on record yet
         self.failures = 0
 
     def open(self) -> None:
         """Read the whole log. Raises ConfigError where it cannot be used, or is not what was written."""
         self.log.open()
-        self.register.load(self._remembered())
+        if self.config.audit.origin not in ("", self.log.origin):
+            said = {"origin": self.log.origin, "audit.origin": self.config.audit.origin}
+            self._logger.warning("the log keeps the name that it was begun with", extra=said)
+        try:
+            self.register.load(self._remembered())
+        except (AuditError, LookupError, TypeError, ValueError) as error:
+            self.log.close()
+            raise ConfigError(
+                f"agent.state: {self.directory}: the log cannot be read ({type(error).__name__}); `knockfirst audit "
+                "verify` says more; put it back from a copy, or move it away to begin anew"
+            ) from None
         self.objected.clear()
         self.look()
+
+    def begin(self) -> None:
+        """An agent has it from now on. That is put on record, if not now then as soon as it can be."""
+        self._say(Item("log.started", {"sha256": fingerprint(self.config)}))
+
+    def end(self) -> None:
+        """The agent lets go of it."""
+        self._say(Item("log.stopped"))
+        self.close()
 
     def close(self) -> None:
         self.sinks.tend(self.log, self._monotonic(), last=True)
@@ -90,13 +113,20 @@ class Office:
 
     def take(self, config: Config) -> None:
         """Another configuration is in force."""
+        if (sha256 := fingerprint(config)) != fingerprint(self.config):
+            self._say(Item("config.changed", {"sha256": sha256}))
         self.config = config
         self._watched = Watched(_paths(config), self._logger, self._watched)
         self.sinks.take(config.audit.file, config.audit.syslog)
         self.look()
 
     def record(self, items: Sequence[Item]) -> list[Entry]:
-        """Put these on record, all or none, and let them count. Raises AuditError."""
+        """Put these on record, all or none, and let them count.
+
+        Raises AuditError where the log cannot be written, and ValueError for what has no place in it.
+        """
+        if empty := [item.kind for item in items if item.kind in BODIES and not item.private]:
+            raise ValueError(f"{empty[0]}: nothing is said of anybody")  # such a log could not be read again
         try:
             entries = self.log.append(items)
         except AuditError:
@@ -105,17 +135,26 @@ class Office:
             raise
         self._failed_at = float("-inf")
         for item, entry in zip(items, entries, strict=True):
-            self._fold(Opened(entry.number, item.kind, entry.time, item.public, item.customer, item.private))
+            # Of a customer something private is always read back, if only that there is nothing.
+            private = item.private or {} if item.customer else None
+            self._fold(Opened(entry.number, item.kind, entry.time, item.public, item.customer, private))
         return entries
 
-    def look(self) -> None:
-        """Look at the files that the operator may change at any time."""
-        self._watched.look(self._monotonic())
+    def look(self) -> bool:
+        """Look at the files that the operator may change at any time; True if another set is in force."""
+        return self._watched.look(self._monotonic())
 
-    def tend(self) -> None:
-        """Do what is due: checkpoints, and a look at the files."""
-        self.look()
+    def tend(self) -> bool:
+        """Do what is due: checkpoints, what is owed to the log, and a look at the files, of which it tells."""
+        changed = self.look()
+        if self._owed and self.writable():
+            self._pay()
         self.sinks.tend(self.log, self._monotonic())
+        return changed
+
+    def writable(self) -> bool:
+        """Whether the log can be written, as far as is known: what failed a moment ago is not tried for a while."""
+        return self._monotonic() - self._failed_at >= _RETRY
 
     @property
     def kill_switch(self) -> Path:
@@ -154,7 +193,7 @@ class Office:
             clock_synced=self._clock_synced(now),
             killed=self.killed(),
             missing=missing(self.config, self.register, self.published, now),
-            audit_writable=self._monotonic() - self._failed_at >= _RETRY,
+            audit_writable=self.writable(),
             checkpoint_age=self.sinks.age(self._monotonic()),
             denied=self._watched.get("probe.deny"),
             route_check=bool(self.config.consent.routed),
@@ -171,6 +210,19 @@ class Office:
         if now < self._latest - _STEP:
             return False
         return True if self.config.probe.laboratory else synced()
+
+    def _say(self, item: Item) -> None:
+        """What the agent says of itself; nothing waits for it, and of each kind the last word is enough."""
+        self._owed = [*(owed for owed in self._owed if owed.kind != item.kind), item]
+        self._pay()
+
+    def _pay(self) -> None:
+        try:
+            self.record(self._owed)
+        except AuditError as error:
+            self._logger.error("the log cannot be written, and nobody is knocked at", extra={"error": str(error)})
+        else:
+            self._owed.clear()
 
     def _remembered(self) -> Iterator[Opened]:
         """The log, entry by entry; what is not the register's is folded on the way."""
