@@ -14,7 +14,7 @@ from agent.audit.log import AuditError
 from agent.consent.decide import decide
 from agent.consent.history import History
 from agent.ipc import Type
-from agent.leave import PROBES, REASONS, Budget, Grant, Refusal, Request
+from agent.leave import OUTCOMES, PROBES, REASONS, Budget, Grant, Refusal, Request
 from agent.messages import OutcomeOf
 from agent.model import Endpoint, Observation
 
@@ -78,8 +78,9 @@ class Knocking:
         self._denied: Counter[str] = Counter()
         self._denied_due = 0.0
         self._unrecorded: dict[str, OutcomeOf] = {}
-        self.decisions: Counter[tuple[str, str]] = Counter({("refused", reason): 0 for reason in REASONS})
-        self.outcomes: Counter[tuple[str, str]] = Counter()
+        # All of them from the start, so that what never happened is seen to be 0.
+        self.decisions = Counter({("granted", ""): 0, **{("refused", reason): 0 for reason in REASONS}})
+        self.outcomes = Counter({(probe, outcome): 0 for probe in PROBES for outcome in OUTCOMES})
 
     def met(self, send: Callable[[Type, dict[str, Any]], None]) -> None:
         """There is a prober from now on, and this reaches it."""
@@ -89,7 +90,13 @@ class Knocking:
         """The prober has gone: nobody knows what became of what it was doing."""
         self._send = None
         for held in list(self._office.gate.held.values()):
-            self._unknown(held, "the prober went away")
+            if held.grant.id not in self._unrecorded:
+                self._unknown(held, "the prober went away")
+
+    def end(self) -> None:
+        """Nobody is asked for any more; what was refused since the last entry about it goes on record."""
+        self._denied_due = 0.0
+        self._note_denied(self._monotonic())
 
     def until_due(self) -> float:
         """Seconds until ``tend`` has something to do."""
@@ -129,13 +136,11 @@ class Knocking:
     def ask(self, request: Request) -> Grant | Refusal:
         """Knock, if there is leave. The refusal of an order is counted like any other."""
         if self._send is None:
-            return Refusal("not_armed", "there is no prober: probe.armed is false, or it is just being started")
+            return self._refused("not_armed", "there is no prober: probe.armed is false, or it is just being started")
         budget = Budget(seconds=float(self._office.config.probe.seconds))
         answer = self._office.gate.admit(request, self._office.conditions(), budget)
         if isinstance(answer, Refusal):
-            self.decisions["refused", answer.reason] += 1
-            self._denied[answer.reason] += 1
-            return answer
+            return self._refused(*answer)
         self.decisions["granted", ""] += 1
         self._granted(answer)
         self._send(Type.GRANT, {"grant": answer._asdict() | {"budget": answer.budget._asdict()}})
@@ -198,14 +203,18 @@ class Knocking:
         if isinstance(answer, Refusal):
             # A refusal is counted when it is news: who is asked for each minute would drown the others.
             if self._reasons.get(address) != answer.reason:
-                self.decisions["refused", answer.reason] += 1
-                self._denied[answer.reason] += 1
+                self._refused(*answer)
             self._reasons[address] = answer.reason
             return
         self._reasons.pop(address, None)
         self.ask(request)
         # Between two of them as long as the pace asks for, half of it and as much again at random.
         self._start_due = now + 60.0 / conditions.limits.per_minute * (0.5 + self._chance())
+
+    def _refused(self, reason: str, detail: str) -> Refusal:
+        self.decisions["refused", reason] += 1
+        self._denied[reason] += 1
+        return Refusal(reason, detail)
 
     def _watch_switch(self) -> None:
         killed = self._office.killed()

@@ -141,10 +141,8 @@ class Permission:
             return
         self._office.take(config)
         self._self_audit.watch(watched(config))
-        for connection in self._doors.inside("prober"):
-            self._send(connection, Type.SECTION, prober_section(config, self._office))
+        self._told_otherwise(config)
         self._era += 1
-        self._knocking.recheck()
 
     def until_due(self) -> float:
         """Seconds until ``tend`` has something to do."""
@@ -159,7 +157,8 @@ class Permission:
         now = self._monotonic()
         if now >= self._due:
             self._due = now + _LOOK
-            self._office.tend()
+            if self._office.tend():
+                self._told_otherwise(self._office.config)
             self._objecting.look()
             self._set_off(now)
             self._grow_older()
@@ -169,7 +168,16 @@ class Permission:
     def end(self) -> None:
         """Let go of the log, its last checkpoint told."""
         if self._office is not None:
-            self._office.close()
+            self._knocking.end()
+            self._office.end()
+
+    def _told_otherwise(self, config: Config) -> None:
+        """A file or a key says something else: whoever is denied now is let be at once."""
+        if self._office is None:
+            return
+        for connection in self._doors.inside("prober"):
+            self._send(connection, Type.SECTION, prober_section(config, self._office))
+        self._knocking.recheck()
 
     # What the register says of looking.
 
@@ -266,6 +274,7 @@ def opened(config: Config, log: logging.Logger) -> Office | None:
         return None
     office = Office(config, directory, log=log, now=time.time, monotonic=time.monotonic)
     office.open()
+    office.begin()
     return office
 
 
