@@ -40,6 +40,7 @@ class Books(Protocol):
 
     register: Register
     history: History
+    now: Callable[[], float]
 
     def record(self, items: Sequence[Item]) -> list[Entry]: ...
 
@@ -90,7 +91,7 @@ class ConsentGate:
         return held, outcome
 
     def _same_holder(self, held: Held) -> bool:
-        holders = self._books.register.holders(one(held.grant.address)[0])
+        holders = self._books.register.holders(one(held.grant.address)[0], self._books.now())
         return {mapped.customer for mapped in holders} == {held.leave.customer}
 
 
