@@ -26,8 +26,8 @@ def worth_knocking(assessment: Assessment) -> bool:
 
 
 def port_of(observations: Iterable[Observation]) -> int:
-    """The port to knock at: where TLS or HTTP was seen, 443 before others, and 443 where none was."""
-    seen = {o.server.port for o in observations if o.kind.startswith(("tls.", "http."))} - _MAIL - {80}
+    """The port to knock at: where TLS was seen, 443 before others, and 443 where none was."""
+    seen = {o.server.port for o in observations if o.kind.startswith("tls.")} - _MAIL
     return _HTTPS if _HTTPS in seen or not seen else min(seen)
 
 
