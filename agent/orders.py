@@ -113,18 +113,25 @@ class _Remote:
             ) from None
 
     def give(self, verb: str, words: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The whole answer is taken before any of it is given, so that the next order does not meet the rest of it."""
+        items: list[dict[str, Any]] = []
+        fault: ConfigError | None = None
         try:
             self._link.send(Type.ORDER, {"verb": verb, "words": words})
-            while (received := self._link.receive()) is not None:
-                kind, body = received
-                if kind is Type.END:
-                    return
+            while (received := self._link.receive()) is not None and received[0] is not Type.END:
+                body = received[1]
+                items.append(body.get("item", {}))
                 if "error" in body:
-                    raise _FAMILIES.get(body.get("exit", 0), ConfigError)(str(body["error"]))
-                yield body["item"]
+                    fault = fault or _FAMILIES.get(body.get("exit", 0), ConfigError)(str(body["error"]))
+        except ValueError as error:
+            raise InputError(f"more than one order can hold: {error}; give less at once") from None
         except (OSError, ipc.Unexpected) as error:
             raise UnavailableError(f"{self._path}: the daemon does not answer: {error}") from None
-        raise UnavailableError(f"{self._path}: the daemon went away in the middle of its answer")
+        if received is None:
+            raise UnavailableError(f"{self._path}: the daemon went away in the middle of its answer")
+        if fault is not None:
+            raise fault
+        return iter(items)
 
     def close(self) -> None:
         self._link.close()
