@@ -44,7 +44,8 @@ class Candidate(NamedTuple):
 
 class Knocking:
     """``candidates`` gives the addresses worth asking for, ``sighted`` what is known of one; ``observe`` takes what is
-    learnt, ``granted`` each grant before it goes out; ``chance`` gives a number from 0 to 1.
+    learnt, ``granted`` each grant before it goes out, ``ended`` what the prober said of one when that is on record;
+    ``chance`` gives a number from 0 to 1.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Knocking:
         chance: Callable[[], float],
         observe: Callable[[Observation], None],
         granted: Callable[[Grant], None],
+        ended: Callable[[OutcomeOf], None],
         log: logging.Logger,
     ) -> None:
         self._office = office
@@ -66,6 +68,7 @@ class Knocking:
         self._chance = chance
         self._observe = observe
         self._granted = granted
+        self._ended = ended
         self._log = log
         self._send: Callable[[Type, dict[str, Any]], None] | None = None
         self._queue: list[str] = []
@@ -74,6 +77,7 @@ class Knocking:
         self._start_due = 0.0
         self._killed: bool | None = False
         self._cancels = 0
+        self._cancelled: set[str] = set()
         self._reasons: dict[str, str] = {}
         self._denied: Counter[str] = Counter()
         self._denied_due = 0.0
@@ -111,26 +115,24 @@ class Knocking:
         self._late(now)
         self._retry()
         self._watch_switch()
+        self._overtaken()
         self._consider(now)
         self._note_denied(now)
 
     def recheck(self) -> int | None:
         """Cancel what would not be granted any more; the number of the cancellation, None where there is none."""
-        conditions = self._office.conditions()
-        nothing = History()  # its own use of the rates is not held against it
-        gone = [
-            held.grant.id
-            for held in self._office.gate.held.values()
-            if isinstance(decide(self._office.register, nothing, held.request, conditions), Refusal)
-        ]
+        gone = self._gone()
         return self.cancel(gone) if gone else None
 
     def cancel(self, ids: Iterable[str] | None) -> int | None:
         """End these probes, or all (None). The number that the prober answers with; None where there is no prober."""
         if self._send is None:
             return None
+        held = self._office.gate.held.keys()
+        named = list(held if ids is None else ids)
+        self._cancelled = held & (self._cancelled | set(named))
         self._cancels += 1
-        self._send(Type.CANCEL, {"number": self._cancels, "ids": None if ids is None else list(ids)})
+        self._send(Type.CANCEL, {"number": self._cancels, "ids": None if ids is None else named})
         return self._cancels
 
     def ask(self, request: Request) -> Grant | Refusal:
@@ -151,11 +153,13 @@ class Knocking:
         try:
             finished = self._office.gate.finish(told)
         except AuditError:
-            self._unrecorded[told.id] = told
+            self._unrecorded.setdefault(told.id, told)  # what was said first is what counts
             return
         if finished is None:
             return
         held, outcome = finished
+        if told.outcome != "unknown":
+            self._ended(told)
         self.outcomes[held.grant.probe, outcome] += 1
         self._log.info("probe ended", extra={"id": held.grant.id, "outcome": outcome, "entry": held.grant.number})
         if outcome == told.outcome:
@@ -223,6 +227,23 @@ class Knocking:
         if killed != self._killed:
             self._log.warning("kill switch", extra={"on": killed is not False})
         self._killed = killed
+
+    def _gone(self) -> list[str]:
+        """What is out and would not be granted any more."""
+        if not self._office.gate.held:
+            return []
+        conditions = self._office.conditions()
+        nothing = History()  # its own use of the rates is not held against it
+        return [
+            held.grant.id
+            for held in self._office.gate.held.values()
+            if isinstance(decide(self._office.register, nothing, held.request, conditions), Refusal)
+        ]
+
+    def _overtaken(self) -> None:
+        """Leave runs out while it is used: hours end, a mapping grows stale, somebody comes onto the deny list."""
+        if gone := [ident for ident in self._gone() if ident not in self._cancelled]:
+            self.cancel(gone)
 
     def _late(self, now: float) -> None:
         for held in list(self._office.gate.held.values()):

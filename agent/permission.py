@@ -77,7 +77,8 @@ class Permission:
         self._self_audit.watch(watched(office.config))
         self._knocking = Knocking(
             office, candidates=self._candidates, sighted=self._candidate, monotonic=monotonic,
-            chance=random.random, observe=observe, granted=self._self_audit.granted, log=log,
+            chance=random.random, observe=observe, granted=self._self_audit.granted, ended=self._self_audit.logged,
+            log=log,
         )  # fmt: skip
         office.knock = self._knocking.ask
         self._objecting = Objecting(office, log=log, monotonic=monotonic)
@@ -121,7 +122,6 @@ class Permission:
             self._send(connection, Type.NOTED, self._objecting.told(message))
             self._set_off(received)
         elif kind is Type.OUTCOME:
-            self._self_audit.logged(message)
             self._knocking.ended(message)
         elif kind is Type.KNOCKS:
             self._self_audit.seen(message)
