@@ -26,6 +26,11 @@ MOST = 50  # faults that are told
 
 _TEXT = 256 << 10  # characters of a snapshot in one order
 
+_COLUMNS = (
+    "The first line names the columns. Those of a mapping: prefix, customer, kind (static, dynamic, shared, unknown), "
+    "valid_until, session. Those of the rest are the fields of docs/registry.md, like contacts.0.channel."
+)
+
 _SUMMARY = {
     "customers_new": "customers new",
     "customers_gone": "customers gone",
@@ -169,7 +174,7 @@ def _options(words: list[str]) -> Namespace:
     dated = ArgumentParser(add_help=False)
     dated.add_argument("--made", metavar="TIME", help="when it was exported; else what the file says, or its own time")
 
-    of_csv = kinds.add_parser("csv", parents=[named, dated, common], help="a table of one sort of row")
+    of_csv = kinds.add_parser("csv", parents=[named, dated, common], help="a table of one sort of row", epilog=_COLUMNS)
     of_csv.add_argument("file", metavar="FILE")
     of_csv.add_argument("--what", choices=list(WHATS), default="mapping", help="what its rows are (mapping)")
     of_csv.add_argument("--partial", action="store_true", help="the mapping is not all of it: what it lacks stays")

@@ -11,10 +11,11 @@ from agent.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from collectors.registry.reading import Reading, Row
+    from collectors.registry.reading import Reading
 
     Give = Callable[[str, dict[str, Any]], Iterable[dict[str, Any]]]
 
+MAX_ROW = 1 << 20  # characters of JSON of one row
 PIECE = 128 << 10  # characters of JSON in one order: the agent is back at its work soon
 
 
@@ -37,7 +38,7 @@ def send(give: Give, reading: Reading, source: str, *, show: bool, accept_loss: 
         # What was told before is read first, so that nothing of it has to be kept twice.
         while not _last(give("registry.read", {"session": session}))["done"]:
             pass
-        for piece in _pieces(reading.rows):
+        for piece in _pieces(reading):
             count += len(piece)
             _last(give("registry.rows", {"session": session, "rows": piece}))
     except BaseException:
@@ -58,17 +59,30 @@ def outcome(answers: Iterable[dict[str, Any]], faults: list[str]) -> Outcome:
     return Outcome(told, result["refused"], changes, result["summary"], result["held"], result["recorded"])
 
 
-def _pieces(rows: Iterator[Row]) -> Iterator[list[list[Any]]]:
+def _pieces(reading: Reading) -> Iterator[list[list[Any]]]:
     piece: list[list[Any]] = []
     length = 0
-    for row in rows:
-        piece.append(list(row))
-        length += len(json.dumps(row))
+    for where, whole in reading.rows:
+        row, size = whole, len(json.dumps(whole))
+        if size > MAX_ROW:
+            reading.faults.append(f"{where}: is larger than {MAX_ROW} characters; divide it")
+            row = _short(whole)
+        piece.append([where, row])
+        length += min(size, MAX_ROW)
         if length >= PIECE:
             yield piece
             piece, length = [], 0
     if piece:
         yield piece
+
+
+def _short(row: Any) -> dict[str, Any]:
+    """Whose a row is that is too large: enough for a no to count, to everything of his."""
+    named = ("what", "event", "customer", "headers")
+    fields = row if isinstance(row, dict) else {}
+    return {
+        key: fields[key] for key in named if isinstance(fields.get(key), (str, bool)) and len(str(fields[key])) < 100
+    }
 
 
 def _last(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -149,6 +149,15 @@ def test_faults_found_by_the_sender_count(world: World) -> None:
     assert came.faults == ["line 4: is cut off"] and not world.mapped()
 
 
+def test_a_row_too_large_for_a_message_is_a_fault_and_its_no_counts(world: World) -> None:
+    came = world.send([objection("C-4", prefixes=["192.0.2.0/24"] * 100_000), objection("C-5"), record(1)])
+    assert came.faults[0] == "row 0: is larger than 1048576 characters; divide it"
+    said = [
+        (entry.customer, (entry.private or {}).get("prefixes")) for entry in world.office.log.read(("record.objected",))
+    ]
+    assert said == [("C-4", None), ("C-5", None)] and world.office.register.customer("C-1") is None
+
+
 def test_rows_that_were_lost_on_the_way_are_missed(world: World) -> None:
     (begun,) = world.give("registry.begin", {"source": "crm", "made": MADE, "full": True})
     world.give("registry.rows", {**begun, "rows": [["row", mapping("192.0.2.0/24", "C-1")]]})

@@ -237,10 +237,7 @@ TIMES = st.integers(0, 60).map(lambda day: later(-24.0 * day))
 ROWS = st.lists(
     st.one_of(
         st.builds(
-            lambda number, ref, at: record(number, f"C-{number % 3}", created_at=at),
-            st.integers(1, 9),
-            CUSTOMERS,
-            TIMES,
+            lambda number: record(number, f"C-{number % 3}", created_at=later(-24.0 * number)), st.integers(1, 30)
         ),
         st.builds(lambda ref, at, wide: objection(ref, at=at, headers=wide), CUSTOMERS, TIMES, st.booleans()),
         st.builds(
