@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from agent.leave import Conditions, Leave, Request
     from agent.messages import OutcomeOf
 
-LEAST_SECONDS = 1.0
-
 
 class Held(NamedTuple):
     """A grant that was given and has not come to its end, and whom it is about."""
