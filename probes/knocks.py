@@ -81,11 +81,15 @@ class Knocks:
 
     def take(self, grant: Grant) -> None:
         """Carry it out, as soon as there is a thread for it."""
+        self.hold(grant)
+        self.begin()
+
+    def hold(self, grant: Grant) -> None:
+        """Let it wait for ``begin``: what comes behind it may take it back."""
         if grant.id in self._running or any(grant.id == other.id for other in self._waiting):
             self._log.error("the same grant came twice")  # Its outcome will come, once.
             return
         self._waiting.append(grant)
-        self._begin()
 
     def cancel(self, ids: frozenset[str] | None, why: str = "the agent said so") -> None:
         """End these, or all (None). When it returns, nothing of them is sent any more, and their outcome is told."""
@@ -97,13 +101,17 @@ class Knocks:
 
     def heard(self) -> None:
         """Tell of those that came to their end, and begin those that waited."""
+        self.finished()
+        self.begin()
+
+    def finished(self) -> None:
+        """Tell of those that came to their end."""
         while not self._done.empty():
             visit, answer = self._done.get()
             self._threads -= 1
             if self._running.get(visit.grant.id) is visit:
                 del self._running[visit.grant.id]
                 self._told(visit.grant, visit, answer)
-        self._begin()
 
     def look(self) -> None:
         """End everything if the kill switch is on."""
@@ -113,7 +121,8 @@ class Knocks:
     def busy(self) -> bool:
         return bool(self._running)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Carry out those that wait, as far as there are threads for them."""
         while self._waiting and self._threads < MOST:
             grant = self._waiting.popleft()
             now = self._monotonic()

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from socket import MSG_DONTWAIT
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
@@ -68,10 +69,11 @@ class Prober:
                 if self._link is None and not self._meet(knocks):
                     return 0 if self.over else GONE
                 ready = self._ready(self._link, _LOOK if knocks.busy() else None)
-                knocks.heard()
+                knocks.finished()
                 knocks.look()
                 if ready and self._link is not None:
                     self._take(knocks, self._link)
+                knocks.begin()
                 self._note(refusals, log)
             return 0
         finally:
@@ -88,27 +90,31 @@ class Prober:
         return connection is not None and connection.fileno() in ready
 
     def _take(self, knocks: Knocks, link: socket.socket) -> None:
-        try:
-            data = link.recv(_CHUNK)
-        except OSError:
-            data = b""
-        if not data:
-            # Also in the middle of a message: an agent that is killed does not finish what it says.
-            knocks.cancel(None, "the agent has gone")
-            link.close()
-            self._link = None
-            return
-        for kind, body in self._reader.feed(data):
-            self._do(knocks, kind, body)
+        """Take all that has come; nothing is begun before that, for what was granted may be taken back behind it."""
+        while True:
+            try:
+                data = link.recv(_CHUNK, MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""
+            if not data:
+                # Also in the middle of a message: an agent that is killed does not finish what it says.
+                knocks.cancel(None, "the agent has gone")
+                link.close()
+                self._link = None
+                return
+            for kind, body in self._reader.feed(data):
+                self._do(knocks, kind, body)
 
     def _do(self, knocks: Knocks, kind: Type, body: dict[str, Any]) -> None:
         from probes import section
 
         if kind is Type.GRANT:
-            knocks.take(section.grant(body))
+            knocks.hold(section.grant(body))
         elif kind is Type.CANCEL:
             number, ids = section.cancellation(body)
-            knocks.heard()
+            knocks.finished()
             knocks.cancel(ids)
             self.tell(Type.CANCELLED, {"number": number})
         else:

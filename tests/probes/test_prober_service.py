@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -193,6 +194,24 @@ def test_a_cancellation_works_at_once(role: Role, behave: Any) -> None:
         assert role.link.receive() == (Type.CANCELLED, {"number": 7})
         role.says(Type.CANCEL, ALL)
         assert role.link.receive() == (Type.CANCELLED, {"number": 7})
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "gone"])
+def test_what_was_taken_back_before_it_was_read_is_never_begun(ending: str, role: Role) -> None:
+    with Peer(silent) as peer:
+        os.kill(role.process.pid, signal.SIGSTOP)
+        for _ in range(4):
+            role.grants(grant(peer.port))
+        if ending == "cancelled":
+            role.says(Type.CANCEL, ALL)
+        else:
+            role.link.close()
+        os.kill(role.process.pid, signal.SIGCONT)
+        if ending == "cancelled":
+            assert [role.outcome().outcome for _ in range(4)] == ["cancelled"] * 4
+            assert role.link.receive() == (Type.CANCELLED, {"number": 7})
+        time.sleep(0.3)
+        assert peer.connections == 0
 
 
 def test_more_grants_than_threads_wait_and_can_be_cancelled(role: Role) -> None:
