@@ -8,10 +8,13 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent import ipc
 from agent.ipc import Type
+
+if TYPE_CHECKING:
+    from agent.cast import Role
 
 LEAST_WAIT = 0.1  # seconds before the first restart in a row; each following one waits twice as long
 MOST_WAIT = 30.0
@@ -24,14 +27,6 @@ _UP = 1.0  # a role that lived this many seconds did come up: whoever killed it 
 _KILLED_WAIT = 0.5  # seconds before the restart of one that was killed before that
 _ALIVE = 10.0  # a role that lived this many seconds was well; its next failure is a first one again
 _GRACE = 5.0  # seconds between asking a role to end and making it
-
-
-class Role(NamedTuple):
-    """A role: its name, the module that is it, and the door by which it reaches the agent ("" for the agent)."""
-
-    name: str
-    module: str
-    door: str
 
 
 class Child:

@@ -7,6 +7,7 @@ reason, is cancelled.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.audit.entry import Item
@@ -227,6 +228,13 @@ class Knocking:
         if killed != self._killed:
             self._log.warning("kill switch", extra={"on": killed is not False})
         self._killed = killed
+        if (killed is not False) != self._office.switched_on:
+            self._note_switch(on=killed is not False)
+
+    def _note_switch(self, *, on: bool) -> None:
+        """A switch that was thrown by hand or by a signal goes on record too, as soon as that can be written."""
+        with suppress(AuditError):
+            self._office.record([Item("kill_switch.on" if on else "kill_switch.off", {"by": "file"})])
 
     def _gone(self) -> list[str]:
         """What is out and would not be granted any more."""

@@ -5,10 +5,10 @@ The agent has it open while it runs; where none runs, a command has, for as long
 
 from __future__ import annotations
 
-import os
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent import killswitch
 from agent.audit.clock import synced
 from agent.audit.entry import Item, Opened
 from agent.audit.log import AuditError, Log
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from agent.sections import Config
 
 DAY = 86_400.0
-_KILL_SWITCH = "kill-switch"
 _STEP = 1.0  # seconds by which a clock that is well may be set back
 _RETRY = 5.0  # seconds after a write that failed, in which the log is taken for unwritable
 
@@ -78,6 +77,7 @@ class Office:
         self._logger = log
         self._failed_at = float("-inf")
         self._latest = float("-inf")
+        self.switched_on = False  # whether the log says that the kill switch is on
         self._owed: list[Item] = []  # what the agent says of itself and could not put on record yet
         self.failures = 0
 
@@ -159,17 +159,11 @@ class Office:
     @property
     def kill_switch(self) -> Path:
         """The file that stops every probe while it is there."""
-        return self.directory.__class__(self.config.probe.kill_switch or self.directory / _KILL_SWITCH)
+        return killswitch.place(self.config) or self.directory / killswitch.FILE
 
     def killed(self) -> bool | None:
         """Whether the kill switch is on; None where that cannot be seen."""
-        try:
-            os.lstat(self.kill_switch)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return None
-        return True
+        return killswitch.state(self.kill_switch)
 
     def limits(self) -> Limits:
         """What the configuration makes of the numbers."""
@@ -202,6 +196,10 @@ class Office:
             limits=self.limits(),
         )
 
+    def _note_switch(self, entry: Opened) -> None:
+        if entry.kind in ("kill_switch.on", "kill_switch.off"):
+            self.switched_on = entry.kind == "kill_switch.on"
+
     def _clock_synced(self, now: float) -> bool | None:
         """Whether this is the time; None where that is not known. A log that knows of a later one says that it is not.
 
@@ -231,6 +229,7 @@ class Office:
             self.published.apply(entry)
             self.tokens.apply(entry)
             self._latest = max(self._latest, entry.time)
+            self._note_switch(entry)
             yield entry
 
     def _fold(self, entry: Opened) -> None:
@@ -239,6 +238,7 @@ class Office:
         self.published.apply(entry)
         self.tokens.apply(entry)
         self._latest = max(self._latest, entry.time)
+        self._note_switch(entry)
         if entry.kind == "record.objected" and entry.private:
             self.objected.append((entry.private["objection_id"], bool(entry.private.get("headers"))))
 

@@ -17,7 +17,7 @@ from agent.supervisor import INTERRUPTED, PATIENCE, Daemon
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_WHAT = "Run the daemon: look, and serve metrics. SIGHUP: read the configuration anew."
+_WHAT = "Run the daemon: look, and serve metrics. SIGHUP: read the configuration anew. SIGUSR1: kill switch."
 
 
 def main(words: list[str]) -> int:
@@ -76,6 +76,7 @@ def run(config: Config, *, once: bool, reread: Callable[[], Config] | None = Non
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.give_up())
     signal.signal(signal.SIGHUP, lambda *_: daemon.reload())
+    signal.signal(signal.SIGUSR1, lambda *_: daemon.kill_switch())
     with daemon:
         looked_at = {"files": len(config.capture.files), "interfaces": len(config.capture.interfaces)}
         log.info("started", extra={"metrics": daemon.metrics_url, **looked_at})

@@ -5,10 +5,39 @@ from __future__ import annotations
 import contextlib
 import socket
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from agent import ipc
 from agent.errors import ConfigError
 from agent.sections import address
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from agent.sections import Exporter
+
+# The exporter's listeners, by the keys of its section that name them.
+LISTENERS = ("listen", "answers", "probing")
+
+
+def listeners(
+    section: Exporter, keys: Collection[str] = LISTENERS, replaced: Mapping[str, socket.socket] = MappingProxyType({})
+) -> dict[str, socket.socket]:
+    """The listeners of these keys, where the section names an address: all of them, or ConfigError is raised.
+
+    ``replaced``: those that they are to take the place of.
+    """
+    opened: dict[str, socket.socket] = {}
+    try:
+        for key in keys:
+            if wanted := getattr(section, key):
+                opened[key] = listen(wanted, f"exporter.{key}", replaced.get(key))
+    except ConfigError:
+        for listener in opened.values():
+            listener.close()
+        raise
+    return opened
 
 
 def listen(text: str, key: str, replaced: socket.socket | None = None) -> socket.socket:

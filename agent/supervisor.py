@@ -20,8 +20,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from agent import ipc
-from agent.child import MOST_WAIT, NOT_PERMITTED, Child, Role, end, spawn
+from agent import ipc, killswitch
+from agent.cast import AGENT, CAPTURE, DOORS, EXPORTER, ROLES, Role, cast
+from agent.child import MOST_WAIT, NOT_PERMITTED, Child, end, spawn
 from agent.config import changes, fingerprint
 from agent.errors import ConfigError
 from agent.ipc import Type
@@ -30,7 +31,7 @@ from agent.logfmt import begin
 from agent.messages import Loaded
 from agent.notify import ALIVE, READY, notify
 from agent.runtime import Runtime
-from agent.sockets import door, listen
+from agent.sockets import LISTENERS, door, listeners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,25 +51,6 @@ _CHUNK = 65_536
 _ANSWERS = frozenset({Type.STATUS, Type.ASSESSMENT, Type.END})
 
 
-# The agent is first: nobody can be connected to a door behind which nobody is.
-ROLES = (
-    Role("agent", "agent.service", ""),
-    Role("exporter", "exporters.service", "exporter"),
-    Role("prober", "probes.service", "prober"),
-    Role("capture", "collectors.service", "capture"),
-)
-_AGENT, _EXPORTER, _PROBER, _CAPTURE = ROLES
-_DOORS = ("capture", "exporter", "prober", "control")
-# The exporter's listeners: name that it is handed by -> key of the configuration.
-_LISTENERS = {"listen": "listen", "answers": "answers", "probing": "probing"}
-
-
-def cast(config: Config) -> list[Role]:
-    """The roles that a configuration asks for, in the order in which they start."""
-    workers = [_CAPTURE] * config.capture.workers
-    return [_AGENT, _EXPORTER, *([_PROBER] if config.probe.armed else []), *workers]
-
-
 class Daemon:
     """The roles at work. ``with Daemon(config) as daemon:`` starts them, and ends them on the way out.
 
@@ -81,6 +63,7 @@ class Daemon:
         self._reread = reread or (lambda: self._config)
         self._loaded = Loaded(time=time.time(), sha256=fingerprint(config))
         self._reload_asked = False
+        self._switch_asked = False
         self._patience = patience
         self._log = logging.getLogger("supervisor")
         self._children = [Child(role) for role in cast(config)]
@@ -121,10 +104,8 @@ class Daemon:
 
     def start(self) -> None:
         """Open the sockets and start every role. Raises ConfigError where an address or path cannot be had."""
-        for name, key in _LISTENERS.items():
-            if wanted := getattr(self._config.exporter, key):
-                self._listeners[name] = listen(wanted, f"exporter.{key}")
-        for name in _DOORS:
+        self._listeners |= listeners(self._config.exporter)
+        for name in DOORS:
             self._listeners[name] = door(self._path(name))
         for child in self._children:
             self._begin(child)
@@ -176,6 +157,10 @@ class Daemon:
     def reload(self) -> None:
         """Read the configuration anew, soon. Only a flag, as in ``give_up``."""
         self._reload_asked = True
+
+    def kill_switch(self) -> None:
+        """Nobody is knocked at any more, soon. Only a flag, as in ``give_up``."""
+        self._switch_asked = True
 
     def _at_work(self) -> bool:
         return not (self._given_up or self._stop.is_set() or self.failed.is_set())
@@ -230,9 +215,22 @@ class Daemon:
             elif child.process is None and now >= child.due and self._may_begin(child):
                 self._begin(child)
         self._tell_permission(now)
+        if self._switch_asked:
+            self._switch_asked = False
+            self._throw_switch()
         if self._reload_asked or self._is_asked():
             self._reload_asked = False
             self._reload()
+
+    def _throw_switch(self) -> None:
+        path = killswitch.place(self._config)
+        try:
+            if path is not None:
+                killswitch.throw(path)
+        except ConfigError as error:
+            # What cannot be said by the file is done by hand: without a prober nobody is knocked at.
+            self._log.error(str(error))
+            self._given_up = True
 
     def _may_begin(self, child: Child) -> bool:
         """Whether there is an agent for it: who begins before would meet the next one twice."""
@@ -261,7 +259,7 @@ class Daemon:
     def _begin(self, child: Child) -> None:
         child.started = time.monotonic()
         try:
-            self._start_agent(child) if child.role is _AGENT else self._start_role(child)
+            self._start_agent(child) if child.role is AGENT else self._start_role(child)
         except OSError as error:
             child.failures += 1
             child.due = child.started + MOST_WAIT
@@ -270,7 +268,7 @@ class Daemon:
     def _start_agent(self, child: Child) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            handed = {name: self._listeners[name] for name in _DOORS} | {"supervisor": theirs}
+            handed = {name: self._listeners[name] for name in DOORS} | {"supervisor": theirs}
             child.process = spawn(child.role.module, handed)
         if child.lifeline is not None:
             child.lifeline.close()
@@ -281,7 +279,7 @@ class Daemon:
         for other in self._children[1:]:
             if other.process is None:
                 continue
-            if other.role is _CAPTURE and self._config.capture.files:
+            if other.role is CAPTURE and self._config.capture.files:
                 # Files are read for a new agent by new processes, of which any one may be the one that reads them.
                 other.retiring = time.monotonic()
             else:
@@ -291,8 +289,8 @@ class Daemon:
         ours, theirs = socket.socketpair()
         with theirs, self._link(child.role) as link:
             handed = {"agent": link, "lifeline": theirs}
-            if child.role is _EXPORTER:
-                handed |= {name: self._listeners[name] for name in _LISTENERS if name in self._listeners}
+            if child.role is EXPORTER:
+                handed |= {name: self._listeners[name] for name in LISTENERS if name in self._listeners}
             child.process = spawn(child.role.module, handed)
         if child.lifeline is not None:
             child.lifeline.close()
@@ -355,7 +353,7 @@ class Daemon:
             begin("supervisor", config.log.level, config.log.format)
         self._config = config
         self._loaded = Loaded(time=time.time(), sha256=fingerprint(config), not_permitted=self._loaded.not_permitted)
-        if _AGENT not in restarted:
+        if AGENT not in restarted:
             self._tell_configuration()
         names = [role.name for role in restarted]
         self._log.info("configuration reloaded", extra={"changed": ",".join(changed), "restarted": ",".join(names)})
@@ -364,23 +362,18 @@ class Daemon:
 
     def _replace_sockets(self, config: Config, changed: Mapping[str, Needs]) -> None:
         """Open what the new configuration names, and only then let go of what the old one did. Raises ConfigError."""
-        opened: dict[str, socket.socket] = {}
-        try:
-            for name, key in _LISTENERS.items():
-                wanted = getattr(config.exporter, key)
-                if f"exporter.{key}" in changed and wanted:
-                    opened[name] = listen(wanted, f"exporter.{key}", self._listeners.get(name))
-            if "agent.control" in changed:
+        keys = [key for key in LISTENERS if f"exporter.{key}" in changed]
+        opened = listeners(config.exporter, keys, self._listeners)
+        if "agent.control" in changed:
+            try:
                 opened["control"] = door(config.agent.control or self._runtime.path("control"))
-        except ConfigError:
-            for listener in opened.values():
-                listener.close()
-            raise
-        if "control" in opened:
+            except ConfigError:
+                for listener in opened.values():
+                    listener.close()
+                raise
             Path(self.control_path).unlink(missing_ok=True)
-        for name in [*opened, *(n for n, k in _LISTENERS.items() if not getattr(config.exporter, k))]:
-            if name in self._listeners:
-                self._listeners.pop(name).close()
+        for name in {*opened, *keys} & self._listeners.keys():
+            self._listeners.pop(name).close()
         self._listeners |= opened
 
     def _restart(self, roles: list[Role]) -> None:

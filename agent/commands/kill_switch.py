@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent import killswitch
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from argparse import Namespace
-
-_FILE = "kill-switch"
 
 
 def main(words: list[str]) -> int:
@@ -33,24 +32,18 @@ def main(words: list[str]) -> int:
 
 def place(options: Namespace) -> Path | None:
     """The file of the switch, as far as the options tell; None where only a daemon knows. Raises ConfigError."""
-    from agent.keeping import directory_of
     from agent.orders import configured
 
-    config = configured(options)
-    directory = directory_of(config.agent)
-    if config.probe.kill_switch:
-        return Path(config.probe.kill_switch)
-    return directory / _FILE if directory is not None else None
+    return killswitch.place(configured(options))
 
 
 def on(options: Namespace) -> int:
     """Put the file there, then on record. Raises ConfigError where it is not on."""
     from agent.orders import ordered
-    from agent.verbs.probe import throw
 
     path = place(options)
     if path is not None:
-        throw(path)
+        killswitch.throw(path)
     try:
         (answer,) = ordered(options, "kill_switch.on", {})
     except ConfigError as error:
@@ -88,17 +81,7 @@ def status(options: Namespace) -> int:
     except ConfigError:
         if path is None:
             raise
-        state = _there(path)
+        state = killswitch.state(path)
     word = "not known, which is as good as on" if state is None else ("on" if state else "off")
     print(f"the kill switch is {word}: {path}")
     return 0
-
-
-def _there(path: Path) -> bool | None:
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return None
-    return True

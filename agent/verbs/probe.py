@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
+from agent import killswitch
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.consent.arming import SENTENCES
@@ -16,7 +16,6 @@ from agent.leave import PROBES, Budget, Leave, Refusal, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from agent.audit.entry import Opened
     from agent.office import Office, Who
@@ -106,7 +105,7 @@ def listed(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str
 
 def switch_on(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str, Any]]:
     """Nobody is knocked at any more. The file comes first; gives {"path", "on", "recorded"}. Raises ConfigError."""
-    throw(office.kill_switch)
+    killswitch.throw(office.kill_switch)
     yield {"path": str(office.kill_switch), "on": True, "recorded": _noted(office, "kill_switch.on", who)}
 
 
@@ -124,24 +123,6 @@ def switch_off(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict
 def switch_status(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str, Any]]:
     """{"path", "on"}; ``on`` is None where that cannot be seen, which is as good as on."""
     yield {"path": str(office.kill_switch), "on": office.killed()}
-
-
-def throw(path: Path) -> None:
-    """Put the file of the kill switch in its place, durably; one that is there is enough. Raises ConfigError."""
-    try:
-        if not os.path.lexists(path):
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        _flushed(path.parent)
-    except OSError as error:
-        raise ConfigError(f"{path}: the kill switch is NOT on: {error.strerror}; see probe.kill_switch") from None
-
-
-def _flushed(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _noted(office: Office, kind: str, who: Who) -> bool:

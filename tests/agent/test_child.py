@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from agent.child import Child, Role, itself
+from agent.cast import Role
+from agent.child import Child, itself
 
 
 class Ended:

@@ -18,11 +18,12 @@ import pytest
 
 from agent import ipc
 from agent import run as command
+from agent.cast import cast
 from agent.config import Config, check
 from agent.errors import ConfigError, InputError
 from agent.run import configured
 from agent.sockets import door, listen
-from agent.supervisor import Daemon, cast
+from agent.supervisor import Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -379,4 +380,4 @@ def test_a_run_that_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     wanted = config(capture(tmp_path / "a.pcap"))
     assert command.run(wanted, once=False) == 0
     assert command.run(wanted, once=True) == command.INTERRUPTED
-    assert len(catchers) == 6
+    assert len(catchers) == 8
