@@ -189,7 +189,8 @@ class Knocking:
             return
         if not self._queue and now >= self._round_due:
             self._queue = self._candidates()
-            self._reasons = {address: r for address, r in self._reasons.items() if address in set(self._queue)}
+            asked = set(self._queue)
+            self._reasons = {address: reason for address, reason in self._reasons.items() if address in asked}
             self._round_due = now + (PAUSE if self._queue else _SOON)
         if not self._queue:
             return
