@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.consent import probing_txt
 from agent.lab import leave
-from agent.leave import Request, Sighting
+from agent.leave import Budget, Request, Sighting
 from agent.messages import OutcomeOf
 from agent.office import Office
 from tests import asking
@@ -26,6 +26,7 @@ NET, HOST = "192.0.2.0/24", "192.0.2.1"
 OTHER_NET, OTHER_HOST = "198.51.100.0/24", "198.51.100.1"
 START = 1_795_000_000.0  # 2026-11-18
 LEAF = "f" * 64
+BUDGET = Budget(seconds=7.0)
 
 
 class Clock:
