@@ -14,6 +14,7 @@ COMMANDS = {
     "fingerprints": ("agent.exchange.book_commands:main", "list, show, match and test the fingerprint book"),
     "demo": ("agent.lab.demo:main", "generate an edge capture and run the whole line on it"),
     "run": ("agent.run:main", "run the daemon"),
+    "role": ("agent.role:main", "be one role of the daemon, as systemd starts it"),
     "selftest": ("agent.lab.selftest:main", "send synthetic handshakes through the live line and show each stage"),
     "capture": ("collectors.capture_command:main", "look at interfaces without an agent, and print what is observed"),
     "capture-filter": ("collectors.filter_command:main", "print the program that the kernel runs on every frame"),

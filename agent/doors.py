@@ -90,6 +90,11 @@ class Doors:
         """The connections that came in by the door of that name."""
         return [connection for connection in self._inside if connection.door.name == name]
 
+    def put_out(self, name: str) -> None:
+        """Close the connections that came in by the door of that name."""
+        for connection in self.inside(name):
+            self._put_out(connection)
+
     def shut(self) -> None:
         """Close every connection; the listeners belong to who handed them over."""
         for connection in list(self._inside):

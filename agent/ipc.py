@@ -16,6 +16,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.errors import Malformed
+from agent.notify import PULSE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,7 +203,8 @@ class Link:
     def receive(self) -> tuple[Type, dict[str, Any]] | None:
         """The next message; None when the other end has closed. Raises Unexpected, OSError (and TimeoutError)."""
         while not self._waiting:
-            data = self.connection.recv(_CHUNK)
+            with PULSE.waiting():
+                data = self.connection.recv(_CHUNK)
             if not data:
                 self._reader.end()
                 return None
@@ -255,5 +257,6 @@ def hand_over(lifeline: socket.socket, link: socket.socket) -> None:
 
 def handed_over(lifeline: socket.socket) -> socket.socket | None:
     """The next link that comes by a lifeline, waited for; None when the supervisor has gone. Raises OSError."""
-    data, descriptors, _, _ = socket.recv_fds(lifeline, 1, 1)
+    with PULSE.waiting():
+        data, descriptors, _, _ = socket.recv_fds(lifeline, 1, 1)
     return socket.socket(fileno=descriptors[0]) if data and descriptors else None

@@ -1,7 +1,8 @@
 """The agent role: observations in, beliefs kept, snapshots to the exporter, answers on the control socket.
 
 It has no network socket: three AF_UNIX doors (capture, exporter, control) are handed to it by the supervisor, and a
-link to the supervisor, by which it gets its configuration and whose end is its own.
+link to the supervisor, by which it gets its configuration and whose end is its own. Where systemd starts the roles,
+agent/role_agent.py is the supervisor's part of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from agent.keeping import Keeping, stored
 from agent.logfmt import Sample, begin
 from agent.messages import Configuration, Loaded, validated
 from agent.muting import Muting
+from agent.notify import PULSE, READY, STOPPING
 from agent.permission import Permission, exporter_section, opened
 from agent.reload import Reloads
 from agent.report import as_json
@@ -70,8 +72,13 @@ class Service:
         loaded: Loaded | None = None,
         store: Store | None = None,
         office: Office | None = None,
+        guests: Mapping[str, frozenset[int]] | None = None,
     ) -> None:
+        """``guests``: the uids that each door is for, where the roles have users of their own and nobody supervises
+        them; a door that is not named there is for our own.
+        """
         self._config = config
+        self._guests = guests or {}
         self._inventory = inventory
         self._kev = kev
         self._log = log
@@ -82,6 +89,7 @@ class Service:
         self._doors = Doors(self)
         self._reloads = Reloads(self._doors)
         self._exporter: Connection | None = None
+        self._section_day = date.min
         self._changed = True
         self._number = 0
         self._shown = 0
@@ -109,13 +117,11 @@ class Service:
 
     def _serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
         us = frozenset({os.geteuid()})
-        # systemd and root's own shell reach the control socket too; the other doors are for the daemon's user only.
-        self._doors.open(Door("capture", _CAPTURE, us, self._config.capture.workers), listeners["capture"])
-        self._doors.open(Door("exporter", _EXPORTER, us), listeners["exporter"])
-        self._doors.open(Door("prober", _PROBER, us), listeners["prober"])
-        self._doors.open(Door("control", _CONTROL, us | {0}, MAX_CLIENTS), listeners["control"])
+        for door in self._plan(us):
+            self._doors.open(door, listeners[door.name])
         self._reloads.supervisor = self._doors.end_with(supervisor, Door("supervisor", _SUPERVISOR, us))
         self._force.start()
+        PULSE.tell(READY)
         while not self._doors.ended:
             due = self._until_due(), self._force.until_look(), self._keeping.until_due(), self._permission.until_due()
             self._doors.turn(min(due))
@@ -124,7 +130,25 @@ class Service:
             self._changed |= self._force.look(self._doors)
             self._tell_exporter()
             self._mute()
+            self._show_life()
+        PULSE.tell(STOPPING)
         self._doors.shut()
+
+    def _plan(self, us: frozenset[int]) -> Iterator[Door]:
+        for name, accepted, most in (
+            ("capture", _CAPTURE, self._config.capture.workers), ("exporter", _EXPORTER, 1), ("prober", _PROBER, 1),
+        ):  # fmt: skip
+            yield Door(name, accepted, self._guests.get(name, us), most)
+        # systemd and root's own shell reach the control socket too; the other doors are for one user each.
+        yield Door("control", _CONTROL, us | {0}, MAX_CLIENTS)
+
+    def _show_life(self) -> None:
+        PULSE.moved()
+        now = self._monotonic()
+        if PULSE.wants_status(now):
+            inside = {name: len(self._doors.inside(name)) for name in ("capture", "exporter", "prober")}
+            told = self._tally.observations.total()
+            PULSE.status(now, servers=len(self._inventory), observations=told, snapshot=self._shown, **inside)
 
     def opened(self, connection: Connection) -> None:
         name = connection.door.name
@@ -172,8 +196,11 @@ class Service:
         elif kind is Type.SHOWN:
             self._shown = message.number
             return
-        elif kind in (Type.RELOAD, Type.RELOADED):
-            self._reloads.asked(connection) if kind is Type.RELOAD else self._reloads.done(body)
+        elif kind is Type.RELOAD:
+            self._reloads.asked(connection)
+            return
+        elif kind is Type.RELOADED:
+            self._reloaded(body)
             return
         elif kind is Type.ASK:
             self._doors.tell(connection, self._answer(message.what, message.address))
@@ -194,7 +221,14 @@ class Service:
                 self._tell_section(self._exporter)
         self._changed = True
 
+    def _reloaded(self, body: dict[str, Any]) -> None:
+        self._reloads.done(body)
+        for name in body["restarted"] if self._guests else ():
+            # Nobody else ends them: a role that has lost its agent while that lives begins anew.
+            self._doors.put_out(name)
+
     def _tell_section(self, exporter: Connection) -> None:
+        self._section_day = self._today()
         self._send(exporter, Type.SECTION, exporter_section(self._config, self._now()))
 
     def _observe(self, message: Any) -> None:
@@ -243,6 +277,9 @@ class Service:
         self._due = self._monotonic()
         self._took = self._due - began
         self._send(self._exporter, Type.SNAPSHOT, body)
+        if self._exporter and self._section_day != self._today():
+            # probing.txt is made anew each day, long before the one that is served expires.
+            self._tell_section(self._exporter)
 
     def _snapshot(self, at_most: float = 0.0) -> dict[str, Any]:
         """``at_most``: how old, in seconds, what is believed of the servers may be."""
@@ -343,12 +380,16 @@ def main(words: list[str]) -> int:
 
     78 where the store cannot be used.
     """
+    handed = ipc.inherited(words)
+    return be(handed, handed.pop("supervisor"))
+
+
+def be(listeners: Mapping[str, socket], supervisor: socket, guests: Mapping[str, frozenset[int]] | None = None) -> int:
+    """Be the agent role behind these doors; ``guests`` as in ``Service``. The exit code is that of ``main``."""
     from agent.exchange.catalogue import catalogue
     from agent.exchange.fingerprint import book
     from agent.inventory import Inventory
 
-    handed = ipc.inherited(words)
-    supervisor = handed.pop("supervisor")
     first = configured(supervisor)
     if first is None:
         return 0
@@ -367,12 +408,12 @@ def main(words: list[str]) -> int:
     kev = {flaw.cve: flaw.kev for flaw in known.flaws}
     service = Service(
         config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded,
-        store=store, office=office,
+        store=store, office=office, guests=guests,
     )  # fmt: skip
     log.info("started", extra={"max_servers": config.agent.max_servers})
     try:
         with ending_with(supervisor):
-            service.serve(handed, supervisor)
+            service.serve(listeners, supervisor)
     except Exception:
         log.exception("the agent role failed")
         return 70

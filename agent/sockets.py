@@ -66,13 +66,16 @@ def _share(made: socket.socket, replaced: socket.socket | None, *, shared: bool)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
 
 
-def door(path: str) -> socket.socket:
-    """A listening AF_UNIX socket at ``path`` that only our user may reach. Raises ConfigError that says why not."""
+def door(path: str, mode: int = 0o600) -> socket.socket:
+    """A listening AF_UNIX socket at ``path``, which only our user may reach. Raises ConfigError that says why not.
+
+    ``mode``: who else may, where its directory has given it to a group.
+    """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         remove_stale(path)
         made.bind(path)
-        Path(path).chmod(0o600)
+        Path(path).chmod(mode)
         made.listen(64)
     except OSError as error:
         made.close()

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import time
+from collections import deque
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +20,8 @@ from agent import ipc
 from agent.errors import InputError
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
+from agent.making import Making
+from agent.notify import PULSE, READY
 from collectors.knocks import MAX_BATCH
 from collectors.outbox import MAX_VALUE, Outbox
 from collectors.section import Section, section
@@ -37,6 +40,8 @@ GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone; a new one will be th
 NOT_PERMITTED = 77  # EX_NOPERM
 
 _BEAT = 1.0  # seconds between two messages of counters
+_LARGE = 2_000  # prefixes; a section of more is made beside the reading of frames
+_SOON = 0.02  # seconds between two looks whether it has been made
 _CHUNK = 65_536
 _ACCEPTED = frozenset({Type.SECTION, Type.MUTES, Type.WITHDRAWN})
 
@@ -90,7 +95,8 @@ class Capture:
         self._own = {"told_too_long": 0, "queue_full": 0, "withdrawn_untold": 0, "parse_microseconds": 0}
         self._unapplied: int | None = None
         self._agent: Agent | None = None
-        self._sections: list[Section] = []
+        self._sections: deque[dict[str, Any]] = deque()
+        self._making: Making[Section] = Making()
 
     def read(self, files: tuple[str, ...], *, counting: bool, agent: Agent | None = None) -> None:
         """Read every file to its end; one that cannot be read is logged and counted, and the others are read.
@@ -99,6 +105,8 @@ class Capture:
         """
         self._agent = agent
         read = unreadable = 0
+        if files:
+            PULSE.tell(READY)
         self._tell_inputs(len(files), 0, 0)
         for path in files:
             try:
@@ -124,16 +132,19 @@ class Capture:
         self._follow(live, first)
         more = True
         while True:
-            live.wait(0.0 if more else live.patience(self._due), agent.events(writing=not self._outbox.empty))
+            with PULSE.waiting():
+                patience = min(_SOON if self._making.busy else 3600.0, live.patience(self._due))
+            live.wait(0.0 if more else patience, agent.events(writing=not self._outbox.empty))
             if agent.met():
+                self._sections.clear()
+                self._making = Making()
                 self._outbox.meet(agent.connection)
                 self._line.begin_anew()
                 self._tell_inputs(0, 0, 0)
             self._hear(agent)
-            for new in self._sections:
+            for new in self._told():
                 begin("capture", new.log.get("level", "info"), new.log.get("format", "logfmt"))
                 self._follow(live, new)
-            self._sections.clear()
             more = self._turn(live)
             if not agent.absent:
                 self._flush(agent)
@@ -146,7 +157,24 @@ class Capture:
             elif kind is Type.WITHDRAWN:
                 self._withdraw(agent, withdrawal(body))
             else:
-                self._sections.append(section(body))
+                self._sections.append(body)
+
+    def _told(self) -> Iterator[Section]:
+        """The sections that were told since, in order. A large one is made while frames are read, and comes later.
+
+        What is taken back meanwhile holds at once, and is not undone by sets that were made before.
+        """
+        while self._sections or self._making.busy:
+            if self._making.busy:
+                made = self._making.taken()
+                if made is None:
+                    return
+                yield made
+            elif len(self._sections[0].get("handshakes", ())) + len(self._sections[0].get("headers", ())) > _LARGE:
+                body = self._sections.popleft()
+                self._making.begin(lambda body=body: section(body))  # type: ignore[misc]
+            else:
+                yield section(self._sections.popleft())
 
     def _withdraw(self, agent: Agent, withdrawal: Withdrawal) -> None:
         """Look no more at these, nor tell what was seen of them, and say so before anything else is read."""
@@ -180,6 +208,7 @@ class Capture:
         self._tell_knocks()
         if self._unapplied is not None and live.settled:
             self._outbox.say(Type.APPLIED, {"number": self._unapplied})
+            PULSE.tell(READY)
             self._unapplied = None
         if live.taps and self._clock() >= self._due:
             self._beat(live)
@@ -192,6 +221,7 @@ class Capture:
 
     def _progress(self, at: int) -> None:
         """The line has come this far in a file: now and then what has gathered is sent."""
+        PULSE.moved()
         if self._agent:
             self._hear(self._agent)
         if self._clock() >= self._due:
@@ -201,6 +231,9 @@ class Capture:
     def _beat(self, live: Live | None = None) -> None:
         self._due = self._clock() + _BEAT
         counts = self._line.counts
+        PULSE.status(
+            self._clock(), interfaces=len(live.taps) if live else 0, observations=counts.get("observations", 0)
+        )
         taps = live.taps.values() if live else ()
         interfaces = [{"name": tap.name, "counts": tap.counts, "gauges": tap.gauges()} for tap in taps]
         # Sent even if nothing moved: it says that capture lives, and finds out whether the agent does.

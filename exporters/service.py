@@ -18,6 +18,7 @@ from agent import ipc
 from agent.ipc import Type
 from agent.logfmt import begin
 from agent.messages import validated
+from agent.notify import PULSE, READY
 from agent.rights import keep
 from exporters.answers import Answers, Names, Probing
 from exporters.prometheus import not_ready, registry
@@ -157,6 +158,7 @@ def follow(link: ipc.Link, latest: Latest, agent: Agent) -> None:
         message = validated(*received)
         if received[0] is Type.SNAPSHOT:
             latest.snapshot = message
+            PULSE.status(time.monotonic(), snapshot=message.number)
             agent.say(Type.SHOWN, {"number": message.number})
         elif received[0] is Type.RELOADED:
             agent.reloaded(message.error)
@@ -207,6 +209,7 @@ def main(words: list[str]) -> int:
         web = Web(handed[name], served[name])
         threading.Thread(target=web.serve_forever, name=name, daemon=True).start()
         log.info("serving", extra={"what": name, "port": web.server_address[1]})
+    PULSE.tell(READY)
     try:
         serve(link, handed.get("lifeline"), latest, agent)
     except OSError:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from agent import ipc
 from agent.ipc import Type
 from agent.logfmt import begin
+from agent.notify import PULSE, READY, STOPPING
 
 if TYPE_CHECKING:
     import logging
@@ -64,8 +65,10 @@ class Prober:
 
     def serve(self, knocks: Knocks, refusals: Refusals, log: logging.Logger) -> int:
         """Take messages until told to stop (0), or until there is no agent any more (GONE). Raises Unexpected."""
+        PULSE.tell(READY)
         try:
             while not self.over:
+                PULSE.moved()
                 if self._link is None and not self._meet(knocks):
                     return 0 if self.over else GONE
                 ready = self._ready(self._link, _LOOK if knocks.busy() else None)
@@ -77,6 +80,7 @@ class Prober:
                 self._note(refusals, log)
             return 0
         finally:
+            PULSE.tell(STOPPING)
             knocks.cancel(None, "the prober ends")
 
     def _ready(self, connection: socket.socket | None, seconds: float | None) -> bool:
@@ -84,7 +88,8 @@ class Prober:
         poll.register(self._bell, select.POLLIN)
         if connection is not None:
             poll.register(connection, select.POLLIN)
-        ready = [descriptor for descriptor, _ in poll.poll(None if seconds is None else seconds * 1000)]
+        with PULSE.waiting():
+            ready = [descriptor for descriptor, _ in poll.poll(None if seconds is None else seconds * 1000)]
         if self._bell in ready:
             os.eventfd_read(self._bell)
         return connection is not None and connection.fileno() in ready

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
-SYSTEM = "/run/knockfirst"  # RuntimeDirectory= of systemd/knockfirst.service
+SYSTEM = "/run/knockfirst"  # RuntimeDirectory= of the units, and of a daemon in a container
 
 _SECONDS = 10.0  # for each wait; an agent with very many servers needs a while for its first answer
 _ANSWERS = frozenset({Type.DIAGNOSIS})
@@ -91,6 +91,9 @@ def _places() -> list[Path]:
 
 
 def _candidates() -> Iterator[str]:
+    for place in _places()[:-1]:
+        if (place / "control").is_socket():  # the agent's own unit makes no directory below it
+            yield str(place / "control")
     for place in _places():
         # Anybody may make a directory among what is temporary: only our own is believed there.
         ours = place == Path(tempfile.gettempdir())
