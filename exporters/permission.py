@@ -80,5 +80,9 @@ def _log(said: Permitted) -> Iterator[Metric]:
 
 
 def _histogram(name: str, text: str, delay: Delay) -> Metric:
-    buckets = [*((f"{bound:g}", float(count)) for bound, count in delay.buckets), ("+Inf", float(delay.count))]
+    # The canonical numbers of OpenMetrics 1.0: 1.0 and not 1.
+    buckets = [
+        *((str(float(bound)), float(count)) for bound, count in delay.buckets),
+        ("+Inf", float(delay.count)),
+    ]
     return HistogramMetricFamily(f"knockfirst_{name}", text, buckets=buckets, sum_value=delay.sum)

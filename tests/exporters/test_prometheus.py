@@ -20,6 +20,7 @@ from agent.messages import Snapshot, validated
 from agent.model import KINDS
 from agent.snapshot import NOT_READY, Tally, aggregates
 from exporters.service import Latest, pages
+from tests.exporters.permitted import PERMITTED
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"frames_seen": 100, "frames_used": 60, "drop_no_payload": 30, "drop_not_wanted": 10}
@@ -53,7 +54,7 @@ def snapshot(**change: Any) -> Snapshot:
     body = {
         "number": 1, "time": 30.0, "took": 0.01, **tally.body(), **aggregates([], {"CVE-2021-34473": True}),
         "servers": [{"product": "exchange", "generation": "2016", "verdict": "confirmed", "count": 4}],
-        "kept": 4, "kept_at_most": 9, "inventory": {"servers_evicted": 0}, "store": STORE,
+        "kept": 4, "kept_at_most": 9, "inventory": {"servers_evicted": 0}, "store": STORE, "permission": PERMITTED,
         "evidence": {"smtp-greeting-exchange": 8, "imap-greeting": 0},
     }  # fmt: skip
     taken = validated(Type.SNAPSHOT, body | {"not_ready": []} | change)
@@ -126,7 +127,7 @@ def test_of_each_interface() -> None:
 
 
 def test_files_have_no_ring_and_no_link() -> None:
-    names = {name for name, labels in samples(scraped(snapshot())) if "file" in labels}
+    names = {name for name, labels in samples(scraped(snapshot(permission=None))) if "file" in labels}
     assert names == {f"knockfirst_capture_frames{n}_total" for n in ("", "_used", "_dropped")}
 
 
