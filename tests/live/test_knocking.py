@@ -22,7 +22,8 @@ from agent.config import check
 from tests.live.knocking import far, ledger
 from tests.live.knocking.capture import Capture
 from tests.live.knocking.part import CLOCK
-from tests.live.knocking.story import BEGINS, Part, Place, Story
+from tests.live.knocking.processes import Part
+from tests.live.knocking.story import BEGINS, Place, Story
 from tests.live.world import ROOT, World, ended, said, wait
 
 if TYPE_CHECKING:
