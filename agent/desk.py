@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "registry.snapshot": "agent.verbs.snapshot:begin",
     "registry.text": "agent.verbs.snapshot:text",
     "registry.take": "agent.verbs.snapshot:take",
+    "consent.allow_list": "agent.verbs.allowed:listed",
     "consent.list": "agent.verbs.consent:listed",
     "consent.show": "agent.verbs.consent:shown",
     "consent.give": "agent.verbs.agreed:give",

@@ -43,6 +43,7 @@ def held() -> frozenset[int]:
 def keep(capabilities: frozenset[int]) -> None:
     """Have only these from now on, as far as they are held, and never more by any program that is run. Raises OSError.
 
+    Whoever has no more than these already need not be allowed to give any up: a filter of system calls may forbid it.
     Whoever may not drop from the bounding set (that takes CAP_SETPCAP) need not: without new privileges nothing is
     drawn from it.
     """
@@ -50,12 +51,18 @@ def keep(capabilities: frozenset[int]) -> None:
     _bound(capabilities)
     _prctl(_CAP_AMBIENT, _CAP_AMBIENT_CLEAR_ALL)
     words = _sets()
+    more = False
     for place, word in enumerate(words):
         mask = sum(1 << bit - 32 * place for bit in capabilities if bit // 32 == place)
+        more |= bool(word.permitted & ~mask)
         word.permitted &= mask
         word.effective = word.permitted
         word.inheritable = 0
-    _check(_libc.capset(ctypes.byref(_Head(_VERSION_3, 0)), words))
+    try:
+        _check(_libc.capset(ctypes.byref(_Head(_VERSION_3, 0)), words))
+    except PermissionError:
+        if more:
+            raise
 
 
 def settle(user: str, capabilities: frozenset[int]) -> None:

@@ -20,7 +20,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc, killswitch, service
-from agent.config import changes, fingerprint
+from agent.config import changes, fingerprint, over
 from agent.errors import ConfigError, InputError
 from agent.ipc import Type
 from agent.keeping import prove
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 AGAIN = 75  # EX_TEMPFAIL of sysexits.h: what was configured holds for a new process only
 ARMED = "armed"  # is in the directory of the doors while a prober is wanted: its units look for it
 
+REGISTER = "register"  # is written there when the register says something else; so is this one
+
+_OVERFLOW = 65534  # DEFAULT_OVERFLOWUID of linux/highuid.h
+_PAUSE = 2.0  # seconds between two marks
 _COURTESY = 0.3  # seconds until we end for a reload: who asked for it gets the answer first
 
 
@@ -57,7 +61,8 @@ def be(path: str, doors: Path, lets: list[str]) -> int:
     signal.signal(signal.SIGHUP, steward.ask_reload)
     signal.signal(signal.SIGUSR1, steward.ask_switch)
     steward.begin()
-    code = service.be(listeners, theirs, guests or {name: frozenset({os.geteuid()}) for name in GUESTS})
+    guests = guests or {name: frozenset({os.geteuid()}) for name in GUESTS}
+    code = service.be(listeners, theirs, guests, Mark(doors / REGISTER, time.monotonic))
     return AGAIN if steward.again and not code else code
 
 
@@ -67,26 +72,42 @@ def read(path: str) -> Config:
         config = configured(path, ())
     except InputError as error:
         raise ConfigError(str(error)) from None
+    log = logging.getLogger("agent")
     for key, value in Exporter().model_dump().items():
         if getattr(config.exporter, key) != value:
-            logging.getLogger("agent").warning(
-                "a socket unit says where the pages are", extra={"ignored": f"exporter.{key}"}
-            )
-    return config
+            log.warning("a socket unit says where the pages are", extra={"ignored": f"exporter.{key}"})
+    if config.capture.cpus:
+        log.warning("the unit of capture says on which CPUs it runs", extra={"ignored": "capture.cpus"})
+    return over(config, {"cpus": []})
 
 
 def users(lets: list[str]) -> dict[str, frozenset[int]]:
-    """Door -> the uids that it is for, of ``ROLE=USER`` words. Raises ConfigError."""
+    """Door -> the uids that it is for, of ``ROLE=USER`` words, as the kernel shows them to us. Raises ConfigError."""
     found = {}
+    shown = mapped(Path("/proc/self/uid_map").read_text(encoding="ascii"))
     for let in lets:
         role, _, user = let.partition("=")
         if role not in GUESTS:
             raise InputError(f"--let {let}: no role {role!r}; write one of {', '.join(GUESTS)}, = and a user")
         try:
-            found[role] = frozenset({getpwnam(user).pw_uid})
+            found[role] = frozenset({shown(getpwnam(user).pw_uid)})
         except KeyError:
             raise ConfigError(f"--let {let}: there is no user {user!r}; systemd-sysusers makes it") from None
     return found
+
+
+def mapped(text: str) -> Callable[[int], int]:
+    """How a uid is shown in a user namespace with this uid_map (user_namespaces(7)): all that have no place are one.
+
+    There the groups of the doors' directories alone keep the roles apart.
+    """
+    rows = [tuple(map(int, line.split())) for line in text.splitlines()]
+
+    def shown(uid: int) -> int:
+        inside = (first + uid - outside for first, outside, count in rows if outside <= uid < outside + count)
+        return next(inside, _OVERFLOW)
+
+    return shown
 
 
 def opened(doors: Path, config: Config, *, shared: bool) -> dict[str, socket.socket]:
@@ -95,14 +116,34 @@ def opened(doors: Path, config: Config, *, shared: bool) -> dict[str, socket.soc
     ``shared``: their directories belong to the roles' groups, who may then reach the sockets in them.
     """
     listeners = taken_over()
+    mode = 0o660 if shared else 0o600
     for name in GUESTS.keys() - listeners.keys():
         place = path_of(doors, name)
         with suppress(OSError):  # where it cannot be made, neither can the socket, which says why
             place.parent.mkdir(mode=0o700, exist_ok=True)
-        listeners[name] = door(str(place), 0o660 if shared else 0o600)
+        listeners[name] = door(str(place), mode)
     if "control" not in listeners:
-        listeners["control"] = door(config.agent.control or str(doors / "control"))
+        # Beside root and ourselves, whom the unit gives our group may ask; who asks is looked at, too.
+        listeners["control"] = door(config.agent.control or str(doors / "control"), mode)
     return listeners
+
+
+class Mark:
+    """A file that is written when what it is told is something else, once in two seconds: a unit watches it."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._known: object = None
+        self._due = float("-inf")
+
+    def __call__(self, version: object) -> None:
+        now = self._clock()
+        if version == self._known or now < self._due:
+            return
+        self._known, self._due = version, now + _PAUSE
+        with suppress(OSError):
+            self._path.write_text("changed\n", encoding="ascii")
 
 
 class Steward:

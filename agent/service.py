@@ -73,12 +73,15 @@ class Service:
         store: Store | None = None,
         office: Office | None = None,
         guests: Mapping[str, frozenset[int]] | None = None,
+        registered: Callable[[object], None] | None = None,
     ) -> None:
         """``guests``: the uids that each door is for, where the roles have users of their own and nobody supervises
-        them; a door that is not named there is for our own.
+        them; a door that is not named there is for our own. ``registered`` is told often which version of the
+        register is in force.
         """
         self._config = config
         self._guests = guests or {}
+        self._registered = registered
         self._inventory = inventory
         self._kev = kev
         self._log = log
@@ -144,6 +147,8 @@ class Service:
 
     def _show_life(self) -> None:
         PULSE.moved()
+        if self._registered:
+            self._registered(self._permission.version())
         now = self._monotonic()
         if PULSE.wants_status(now):
             inside = {name: len(self._doors.inside(name)) for name in ("capture", "exporter", "prober")}
@@ -384,8 +389,13 @@ def main(words: list[str]) -> int:
     return be(handed, handed.pop("supervisor"))
 
 
-def be(listeners: Mapping[str, socket], supervisor: socket, guests: Mapping[str, frozenset[int]] | None = None) -> int:
-    """Be the agent role behind these doors; ``guests`` as in ``Service``. The exit code is that of ``main``."""
+def be(
+    listeners: Mapping[str, socket],
+    supervisor: socket,
+    guests: Mapping[str, frozenset[int]] | None = None,
+    registered: Callable[[object], None] | None = None,
+) -> int:
+    """Be the agent role behind these doors. The exit code is that of ``main``; the rest is as in ``Service``."""
     from agent.exchange.catalogue import catalogue
     from agent.exchange.fingerprint import book
     from agent.inventory import Inventory
@@ -409,6 +419,7 @@ def be(listeners: Mapping[str, socket], supervisor: socket, guests: Mapping[str,
     service = Service(
         config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded,
         store=store, office=office, guests=guests,
+        registered=registered,
     )  # fmt: skip
     log.info("started", extra={"max_servers": config.agent.max_servers})
     try:

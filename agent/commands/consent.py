@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Words that are commands of their own, elsewhere.
 _ELSEWHERE = {
     "announce": ("agent.commands.announce:main", "write the texts for customers; record who was told"),
+    "allow-list": ("agent.commands.allowed:main", "print whom the kernel is to let the prober reach"),
     "explain": ("agent.commands.explain:main", "say why an address is or is not knocked at"),
     "export": ("collectors.registry.export:main", "print the register, or write a signed snapshot of it"),
 }
