@@ -1,10 +1,12 @@
-"""``knockfirst demo``: a made-up edge capture, run through the real daemon, with what it says on the screen.
+"""``knockfirst demo``: a made-up edge, and three made-up customers, with the real daemon and what it says and does.
 
-Needs no rights, and sends nothing off the machine: the capture is a file, and the daemon listens on loopback only.
+Needs no rights, and sends nothing off the machine: the captures are files, the daemon listens on loopback only, and
+whoever is knocked at is a simulated server of this process.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import tempfile
@@ -14,16 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import InputError
-from agent.lab import files, servers
+from agent.lab import files, servers, story_cast, story_papers
 from agent.lab.scrape import fetched
 from agent.lab.screens import explanation, metrics_lines, overview
+from agent.lab.story import Story
+from agent.lab.story_commands import FailedError
+from agent.lab.story_screens import heading
 from agent.lab.traffic import Path as Line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agent.lab.servers import Server
+    from agent.lab.story_cast import Doors
     from agent.supervisor import Daemon
 
-_PATIENCE = 30.0  # seconds until the daemon must have read the capture; it takes about two
+_PATIENCE = 30.0  # seconds until the daemon must have read the captures; it takes about two
+_EDGE, _CUSTOMERS = "edge.pcap", "customers.pcap"
 
 
 def roster() -> tuple[tuple[Server, str], ...]:
@@ -57,19 +66,11 @@ def roster() -> tuple[tuple[Server, str], ...]:
 
 
 def main(words: list[str]) -> int:
-    """``demo [--once] [--keep FILE]``. 0; 70 where the daemon did not read the capture."""
+    """``demo [--once] [--keep FILE]``. 0; 70 where the daemon did not do what is shown."""
     options = _options(words)
-    capture, frames = _capture()
-    if options.keep:
-        _keep(options.keep, capture)
-    # A supervisor that ends us shall find nothing left behind either.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="knockfirst-demo-") as directory:
-        path = Path(directory) / "edge.pcap"
-        path.write_bytes(capture)
-        _say(_opening(frames, len(capture)))
+    with _ended_once():
         try:
-            return _run(str(path), once=options.once)
+            return _shown(options)
         except KeyboardInterrupt:
             _say("\nThe demo has ended; nothing of it is left on this machine.")
             return 0
@@ -78,12 +79,50 @@ def main(words: list[str]) -> int:
 def _options(words: list[str]) -> Namespace:
     parser = ArgumentParser(
         prog="knockfirst demo",
-        description="Make up an edge capture, run it through the daemon, and show what it says. Needs no rights and "
-        "sends nothing off this machine.",
+        description="Make up an edge capture and three customers, run them through the daemon, and show what it says "
+        "and does. Needs no rights and sends nothing off this machine.",
     )
     parser.add_argument("--once", action="store_true", help="end after the screens instead of serving the metrics on")
     parser.add_argument("--keep", metavar="FILE", help="also leave the made-up capture (pcap) in this file")
     return parser.parse_args(words)
+
+
+@contextlib.contextmanager
+def _ended_once() -> Iterator[None]:
+    """Ctrl-C, or SIGTERM from who supervises us, ends the demo; once more does not keep it from tidying up."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def ended(number: int, frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ended) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _shown(options: Namespace) -> int:
+    from agent.supervisor import FAILED
+
+    capture, frames = _capture()
+    if options.keep:
+        _keep(options.keep, capture)
+    with tempfile.TemporaryDirectory(prefix="knockfirst-demo-") as name:
+        directory = Path(name)
+        (directory / _EDGE).write_bytes(capture)
+        _say(_opening(frames, len(capture)))
+        try:
+            with story_cast.front_ends() as doors:
+                (directory / _CUSTOMERS).write_bytes(story_cast.capture(doors))
+                _run(directory, doors, once=options.once)
+        except (FailedError, OSError) as error:
+            sys.stderr.write(f"knockfirst demo: {error}\n")
+            return FAILED
+    return 0
 
 
 def _capture() -> tuple[bytes, int]:
@@ -101,38 +140,40 @@ def _keep(name: str, capture: bytes) -> None:
 
 def _opening(frames: int, size: int) -> str:
     return (
+        "knockfirst looks for customers' Microsoft Exchange servers with known holes, asks leave, and\n"
+        "knocks. The daemon here is the real one; everybody else is simulated by this program. Nothing\n"
+        "leaves this machine.\n\n"
+        f"{heading('Looking')}\n"
         f"A made-up capture of an ISP's edge: {len(roster())} simulated servers, {frames} frames, {size // 1024} KiB;\n"
-        "by plain Ethernet, VLAN, QinQ, PPPoE and MPLS, IPv4 and IPv6. Nothing leaves this machine.\n"
+        "by plain Ethernet, VLAN, QinQ, PPPoE and MPLS, IPv4 and IPv6.\n"
     )
 
 
-def _run(path: str, *, once: bool) -> int:
-    from agent.config import Config
-    from agent.supervisor import FAILED, Daemon
+def _run(directory: Path, doors: Doors, *, once: bool) -> None:
+    from agent.supervisor import Daemon
 
-    config = Config.model_validate(
-        {"capture": {"files": (path,)}, "exporter": {"listen": "127.0.0.1:0"}, "log": {"level": "error"}}
-    )
+    config = story_papers.configuration(directory, [_EDGE, _CUSTOMERS])
+    story_papers.books(directory)
+    started = time.monotonic()
     with Daemon(config, patience=2) as daemon:
-        started = time.monotonic()
         if not daemon.wait_finished(_PATIENCE):
-            sys.stderr.write("knockfirst demo: the daemon has not read the capture; `knockfirst run FILE` says more\n")
-            return FAILED
+            raise FailedError("the daemon has not read the captures; `knockfirst run FILE` says more")
         found = {str(finding["address"]): finding for finding in daemon.assessments()}
         _say(_screens(found, time.monotonic() - started))
-        _show_metrics(daemon, once=once)
-    return 0
+        Story(directory, doors, daemon, _say).tell()
+        _show_metrics(daemon, directory, once=once)
 
 
 def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
     from agent.screen import coloured
 
     simulated = [(server.address, server.label, stack) for server, stack in roster()]
-    signs = sum(1 for finding in found.values() if finding["verdict"] != "none")
+    seen = [found[address] for address, *_ in simulated if address in found]
+    signs = sum(1 for finding in seen if finding["verdict"] != "none")
     # The one worth explaining: exploited holes are open, and the exact build shows it.
-    shown = max(found.values(), key=lambda finding: (len(finding["exposure"]), finding["confidence"]))
+    shown = max(seen, key=lambda finding: (len(finding["exposure"]), finding["confidence"]))
     parts = (
-        f"The daemon (three processes: agent, capture, exporter) read it in {seconds:.1f} s and says of each server:\n",
+        f"The daemon started and read it in {seconds:.1f} s. It says of each server:\n",
         overview(simulated, found, on=coloured(sys.stdout)),
         f"\n{signs} of {len(simulated)} show signs of Exchange. `open` counts the known holes of a build; where\n"
         "no build is shown, the handshakes did not tell it. `support` is Microsoft's.\n",
@@ -141,12 +182,14 @@ def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
     return "\n".join(parts)
 
 
-def _show_metrics(daemon: Daemon, *, once: bool) -> None:
+def _show_metrics(daemon: Daemon, directory: Path, *, once: bool) -> None:
     url = daemon.metrics_url
-    _say(f"Metrics, as Prometheus collects them: {url}\nThey are counts; no address is among them. Some of them:\n")
+    _say(heading("Metrics"))
+    _say(f"For Prometheus: {url}\nThey are counts; no address, name or customer is among them. Some of them:\n")
     _say(metrics_lines(fetched(url)))
     if not once:
-        _say(f"\nThey stay up: try `curl {url}`. Ctrl-C ends the demo.")
+        _say(f"\nThey stay up: try `curl {url}`, and the commands above in another terminal, with")
+        _say(f"  --config {directory / story_papers.CONFIG}\nCtrl-C ends the demo.")
         daemon.wait_end()
 
 

@@ -13,16 +13,20 @@ _WORDS = {"exchange-edge": "Exchange Edge", "exchange-online": "Exchange Online"
 _COLOURS = {"confirmed": "red", "probable": "yellow", "suspected": "cyan"}
 _PSEUDOWIRE = {"ethernet": "pw", "control": "pw"}
 _OPEN = ("vulnerable", "possible", "unknown")
-_MOST = 8  # rows of a list that is there to give an idea
+_MOST = 4  # rows of a list that is there to give an idea
 
-# The metrics that say most in few lines, by the beginning of their names.
-_TELLING = (
-    "knockfirst_servers",
-    "knockfirst_exposed",
-    "knockfirst_frames",
-    "knockfirst_observations",
-    "knockfirst_ready",
-)
+# The metrics that say most in few lines, by the beginning of their names, and how many lines of each are enough.
+_TELLING = {
+    "knockfirst_ready": 1,
+    "knockfirst_servers{": 4,
+    "knockfirst_gate_decisions_total{": 4,
+    "knockfirst_probe_outcomes_total{": 2,
+    "knockfirst_objections_total{": 2,
+    "knockfirst_objection_effect_seconds_bucket{": 1,
+    "knockfirst_probe_kill_switch": 1,
+    "knockfirst_consent_customers": 1,
+    "knockfirst_audit_entries": 1,
+}
 
 
 def overview(simulated: Iterable[tuple[str, str, str]], found: Mapping[str, dict[str, Any]], *, on: bool) -> str:
@@ -84,7 +88,8 @@ def explanation(said: dict[str, Any]) -> str:
 
 
 def metrics_lines(exposition: str) -> str:
-    """A few telling lines of the metrics page, or its first ones where none is known."""
+    """A few telling lines of the metrics page that are not 0, or its first ones where none is known."""
     samples = [sample for sample in exposition.splitlines() if sample and not sample.startswith("#")]
-    telling = [sample for sample in samples if sample.startswith(_TELLING) and not sample.endswith(" 0.0")]
-    return "\n".join(f"  {sample[:97]}" for sample in (telling or samples)[:12])
+    held = [sample for sample in samples if not sample.endswith(" 0.0")]
+    telling = [sample for name, most in _TELLING.items() for sample in [s for s in held if s.startswith(name)][:most]]
+    return "\n".join(f"  {sample[:97]}" for sample in (telling or samples[:12]))
