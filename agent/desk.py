@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "registry.read": "agent.verbs.registry:read",
     "registry.show": "agent.verbs.registry:show",
     "registry.commit": "agent.verbs.registry:commit",
+    "registry.go_on": "agent.verbs.sessions:go_on",
     "registry.forget": "agent.verbs.registry:forget",
     "registry.export": "agent.verbs.snapshot:export",
     "registry.snapshot": "agent.verbs.snapshot:begin",

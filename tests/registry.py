@@ -12,7 +12,7 @@ from agent.consent.written import rfc3339
 from agent.desk import answered
 from agent.office import Office, Who
 from collectors.registry.reading import Reading
-from collectors.registry.sending import Outcome, send
+from collectors.registry.sending import Outcome, driven, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +41,10 @@ class World:
         """An order, as it comes over the socket and back."""
         told = json.loads(json.dumps(words))
         return [json.loads(json.dumps(each)) for each in answered(self.office, verb, told, Who(self.uid, 1))]
+
+    def all(self, verb: str, words: dict[str, Any]) -> list[dict[str, Any]]:
+        """An order that is carried out in parts, all of them."""
+        return list(driven(self.give, verb, words))
 
     def send(
         self,

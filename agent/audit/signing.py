@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ED25519 = b"\x01"  # the signature type of the page
-_DASH = "\u2014 "
+DASH = "\u2014 "
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _MOST = 100  # signatures that are looked at
 
@@ -50,7 +50,7 @@ def sign(text: str, key: Key) -> str:
         raise ValueError("a note is text without control characters that ends with a newline")
     public = key.private.public_key().public_bytes_raw()
     signature = _id(key.name, public) + key.private.sign(text.encode())
-    return f"{text}\n{_DASH}{key.name} {base64.b64encode(signature).decode()}\n"
+    return f"{text}\n{DASH}{key.name} {base64.b64encode(signature).decode()}\n"
 
 
 def opened(note: str, vkeys: Iterable[str]) -> str:
@@ -131,8 +131,8 @@ def unbase64(text: str) -> bytes:
 
 
 def _signature(line: str) -> tuple[str, bytes]:
-    name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not usable(name):
+    name, _, encoded = line.removeprefix(DASH).partition(" ")
+    if not line.startswith(DASH) or not usable(name):
         raise Malformed("a signature line that is none")
     try:
         return name, unbase64(encoded)

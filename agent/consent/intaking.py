@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.consent.intake import MOST_FAULTS, Difference, Kept, Plan, Side, clashes, difference, faults, plan, too_much
+from agent.audit.entry import Item
+from agent.consent.difference import Side, difference, faults, too_much
+from agent.consent.intake import MOST_FAULTS, Kept, clashes, plan
 from agent.consent.rows import Event, Origin, check, salvaged
 from agent.consent.told import KINDS, Held, Told
+from agent.consent.turns import paced
 from agent.consent.written import rfc3339
+from agent.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from agent.audit.log import Log
+    from agent.consent.difference import Difference
+    from agent.consent.intake import Part, Plan
     from agent.consent.told import Pair
 
 MAX_ROWS = 2_000_000
@@ -81,18 +89,41 @@ class Intake:
         mapped = self.mapped.get(source, {})
         return [Side(source, self.at, self.full, mapped, self.at if self.full else "")] if mapped or self.full else []
 
-    def planned(self, percent: int, accepted_by: int | None) -> Plan:
-        """What it comes to, by the register as it is. ``percent``: a greater loss is held, unless a user accepts it."""
+    def planned(self, percent: int, accepted_by: int | None) -> Generator[None, None, Plan]:
+        """What it comes to, by the register as it is. ``percent``: a greater loss is held, unless a user accepts it.
+
+        Nothing may be added to it and nothing be read meanwhile.
+        """
         given: dict[str, bytes] = {}
-        for kept in self.events:
+        for kept, pause in paced(self.events):
+            if pause:
+                yield
             if text := clashes(kept, self.told, given):
                 self.wrong(text)
-        diffs = [difference(side, self.told) for side in self.sides()]
+        diffs = []
+        for side in self.sides():
+            diffs.append((yield from difference(side, self.told)))
         for diff in diffs:
+            yield
             for text in faults(diff, self.told):
                 self.wrong(text)
         held = "; ".join(_loss(diff, percent) for diff in diffs if accepted_by is None and too_much(diff, percent))
-        return plan(diffs, self.events, self.told, held=held, refused=bool(self.fault_count), accepted_by=accepted_by)
+        refused = bool(self.fault_count)
+        made = yield from plan(diffs, self.events, self.told, held=held, refused=refused, accepted_by=accepted_by)
+        return made
+
+    def still(self, portion: list[Part]) -> list[Part]:
+        """What of these is news, now that others were heard meanwhile. Raises InputError where they contradict it."""
+        left: list[Part] = []
+        for part in portion:
+            if isinstance(part, tuple) and not isinstance(part, Item):
+                kept = Kept("meanwhile", *part, part[1].digest)
+                if kept.digest in self.told.said:
+                    continue
+                if text := clashes(kept, self.told, {}):
+                    raise InputError(f"{text}; import it again")
+            left.append(part)
+        return left
 
     def _take(self, where: str, source: str, event: Event) -> None:
         digest = event.digest

@@ -72,8 +72,14 @@ class Event(NamedTuple):
         return self.kind in TAKING or (self.kind == "record.announced" and b'"delivered":"yes"' not in self.written)
 
     @property
+    def body(self) -> dict[str, Any]:
+        """What is written, made anew each time."""
+        made: dict[str, Any] = json.loads(self.written)
+        return made
+
+    @property
     def digest(self) -> bytes:
-        return digest(self.kind, self.customer, json.loads(self.written))
+        return digest(self.kind, self.customer, self.body)
 
 
 class Origin(NamedTuple):

@@ -14,7 +14,7 @@ from agent.orders import add_options, opened
 from collectors.registry.csv_rows import WHATS
 from collectors.registry.netbox import KINDS
 from collectors.registry.reading import content
-from collectors.registry.sending import Outcome, outcome, send
+from collectors.registry.sending import Outcome, driven, given_up, outcome, read, send
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -88,21 +88,21 @@ def _netbox(options: Namespace) -> Reading:
 
 
 def _snapshot(options: Namespace) -> Outcome:
-    read, _ = content(options.file)
+    taken, _ = content(options.file)
     try:
-        text = read.decode()
+        text = taken.decode()
     except UnicodeDecodeError:
         raise InputError(f"{options.file}: is not UTF-8, so it is no snapshot") from None
     try:
         with opened(options) as give:
             (begun,) = give("registry.snapshot", {})
             session = begun["session"]
-            while not list(give("registry.read", {"session": session}))[-1]["done"]:
-                pass
-            for piece in _whole_lines(text):
-                list(give("registry.text", {"session": session, "text": piece}))
-            words = {"session": session, "show": options.dry_run, "accept_loss": options.accept_loss}
-            return outcome(give("registry.take", words), [])
+            with given_up(give, session):
+                read(give, session)
+                for piece in _whole_lines(text):
+                    list(give("registry.text", {"session": session, "text": piece}))
+                words = {"session": session, "show": options.dry_run, "accept_loss": options.accept_loss}
+                return outcome(driven(give, "registry.take", words), [])
     except InputError as error:
         raise InputError(f"{options.file}: {error}") from None
 

@@ -7,41 +7,70 @@ import os
 import sys
 from argparse import ArgumentParser
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 from agent.errors import InputError
 from agent.orders import add_options, opened
+from collectors.registry.sending import driven
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+
+NEWLINE = "\n"
 
 
 def main(words: list[str]) -> int:
     """The command. Raises ConfigError, InputError, UnavailableError."""
     options = _options(words)
     signed = options.snapshot is not None
-    with opened(options) as give:
-        pieces = give("registry.export", {"signed": signed, "contacts": options.contacts, "days": options.days})
+    orders = {"signed": signed, "contacts": options.contacts, "days": options.days}
+    with opened(options) as give, _unnamed(options.snapshot) as rows:
+        head = _spooled(driven(give, "registry.export", orders), rows)
         if signed:
-            rows = _written(options.snapshot, (piece["text"] for piece in pieces))
-            print(f"{options.snapshot}: {rows} lines")
+            _written(options.snapshot, head, rows)
+            print(f"{options.snapshot}: {json.loads(head.partition(NEWLINE)[0])['rows']} rows")
             return 0
-        for line in _lines(piece["text"] for piece in pieces):
-            sys.stdout.write(line + "\n" if options.json else _shown(json.loads(line)))
+        for line in chain([head], rows):
+            row = line.partition(NEWLINE)[0]
+            sys.stdout.write(row + NEWLINE if options.json else _shown(json.loads(row)))
     return 0
 
 
-def _written(path: str, pieces: Iterable[str]) -> int:
-    """Write the snapshot, whole or not at all; how many lines it has. Raises InputError."""
-    beside, lines = f"{path}.new", 0
+def _unnamed(snapshot: str | None) -> IO[str]:
+    """A file for what comes before its head is known: ours alone, beside the snapshot. Raises InputError."""
+    where = snapshot and (os.path.dirname(snapshot) or ".")
+    try:
+        return TemporaryFile("w+", encoding="utf-8", newline=NEWLINE, dir=where)
+    except OSError as error:
+        raise InputError(f"{snapshot or '$TMPDIR'}: {error.strerror}; name a file that can be written") from None
+
+
+def _spooled(answers: Iterable[dict[str, Any]], rows: IO[str]) -> str:
+    """Take the rows; what belongs before them. Raises InputError."""
+    head = ""
+    try:
+        for answer in answers:
+            rows.write(answer.get("text", ""))
+            head = answer.get("head", "")
+        rows.seek(0)
+    except OSError as error:
+        raise InputError(f"the rows cannot be kept: {error.strerror}; make room there, or in $TMPDIR") from None
+    return head
+
+
+def _written(path: str, head: str, rows: IO[str]) -> None:
+    """Write the snapshot, whole or not at all. Raises InputError."""
+    beside = f"{path}.new"
     try:
         # What is in it is personal: for its owner alone.
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            for piece in pieces:
-                lines += piece.count("\n")
-                file.write(piece)
+        with open(descriptor, "w", encoding="utf-8", newline=NEWLINE) as file:
+            file.write(head)
+            copyfileobj(rows, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -49,16 +78,6 @@ def _written(path: str, pieces: Iterable[str]) -> int:
         with suppress(OSError):
             os.unlink(beside)
         raise InputError(f"{path}: {error.strerror}; name a file that can be written") from None
-    return lines
-
-
-def _lines(pieces: Iterable[str]) -> Iterator[str]:
-    rest = ""
-    for piece in pieces:
-        *lines, rest = (rest + piece).split("\n")
-        yield from lines
-    if rest:
-        yield rest
 
 
 def _shown(row: dict[str, Any]) -> str:

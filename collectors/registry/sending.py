@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.errors import ConfigError
@@ -34,18 +34,40 @@ def send(give: Give, reading: Reading, source: str, *, show: bool, accept_loss: 
     """Order the register to take these rows, or to show what would change by them. Raises ConfigError."""
     begun = _last(give("registry.begin", {"source": source, "made": reading.made, "full": reading.full}))
     session, count = begun["session"], 0
-    try:
-        # What was told before is read first, so that nothing of it has to be kept twice.
-        while not _last(give("registry.read", {"session": session}))["done"]:
-            pass
+    with given_up(give, session):
+        read(give, session)
         for piece in _pieces(reading):
             count += len(piece)
             _last(give("registry.rows", {"session": session, "rows": piece}))
+        words = {"session": session, "count": count, "faults": len(reading.faults), "accept_loss": accept_loss}
+        return outcome(driven(give, "registry.show" if show else "registry.commit", words), reading.faults)
+
+
+def read(give: Give, session: str) -> None:
+    """Let it read what was told before, so that nothing of it has to be kept twice."""
+    while not _last(give("registry.read", {"session": session}))["done"]:
+        pass
+
+
+def driven(give: Give, verb: str, words: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All answers of an order that is carried out in parts, each of which has to be asked for."""
+    answers = list(give(verb, words))
+    session = words.get("session") or answers[0]["session"]
+    yield from answers
+    while answers[-1].get("more"):
+        answers = list(give("registry.go_on", {"session": session}))
+        yield from answers
+
+
+@contextmanager
+def given_up(give: Give, session: str) -> Iterator[None]:
+    """Say so where it is not gone on with."""
+    try:
+        yield
     except BaseException:
-        _given_up(give, session)
+        with suppress(ConfigError):  # it forgets by itself, later
+            _last(give("registry.forget", {"session": session}))
         raise
-    words = {"session": session, "count": count, "faults": len(reading.faults), "accept_loss": accept_loss}
-    return outcome(give("registry.show" if show else "registry.commit", words), reading.faults)
 
 
 def outcome(answers: Iterable[dict[str, Any]], faults: list[str]) -> Outcome:
@@ -90,8 +112,3 @@ def _last(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:
     for made in answers:  # noqa: B007
         pass
     return made
-
-
-def _given_up(give: Give, session: str) -> None:
-    with suppress(ConfigError):  # it forgets by itself, later
-        _last(give("registry.forget", {"session": session}))

@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.audit.log import AuditError
-from agent.consent.intake import Side, _opening, difference
+from agent.consent.difference import Side, difference
 from agent.consent.told import Held, Told
+from agent.consent.turns import denying, finished
 from agent.errors import InputError
 from agent.privacy import one
-from agent.verbs import registry
+from agent.verbs import sessions
 from tests.registry import MADE, World, event, later, mapping, objection, prefixes, record
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    registry._sessions.clear()
+    sessions._sessions.clear()
     made = World(tmp_path / "here")
     yield made
     made.office.close()
@@ -66,7 +67,7 @@ def test_a_second_time_it_appends_only_that_it_was_read(world: World) -> None:
     assert world.send(EVERYTHING, full=True, made=later(0.5)).recorded == 1
 
 
-def test_it_is_one_append(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_one_is_one_append(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     append = world.office.log.append
     monkeypatch.setattr(world.office.log, "append", lambda items: calls.append(len(items)) or append(items))
@@ -161,7 +162,7 @@ def test_a_row_too_large_for_a_message_is_a_fault_and_its_no_counts(world: World
 def test_rows_that_were_lost_on_the_way_are_missed(world: World) -> None:
     (begun,) = world.give("registry.begin", {"source": "crm", "made": MADE, "full": True})
     world.give("registry.rows", {**begun, "rows": [["row", mapping("192.0.2.0/24", "C-1")]]})
-    came = world.give("registry.commit", {**begun, "count": 2})[-1]
+    came = world.all("registry.commit", {**begun, "count": 2})[-1]
     assert came["faults"] == ["1 rows came, and 2 were sent; a part of it was lost, send it again"]
 
 
@@ -258,7 +259,7 @@ def test_sessions_are_bounded_forgotten_and_their_owners(world: World) -> None:
     with pytest.raises(InputError, match="not known any more"):
         world.give("registry.rows", {**one_, "rows": []})
     world.uid = 0
-    world.now += registry.IDLE + 1
+    world.now += sessions.IDLE + 1
     with pytest.raises(InputError, match="not known any more"):
         world.give("registry.rows", {**one_, "rows": []})
     world.give("registry.begin", begin)
@@ -315,7 +316,7 @@ def _open(mapped: dict[str, dict[Any, Held]]) -> set[tuple[int, str]]:
 def test_no_held_loss_opens_an_address(crm: Any, netbox: Any, short: Any) -> None:
     told = Told()
     told.mapped = {"crm": dict(crm), "netbox": dict(netbox)}
-    diff = difference(Side("crm", MADE, full=True, mapped=short), told)
-    stays = _opening([diff], told)
+    diff = finished(difference(Side("crm", MADE, full=True, mapped=short), told))
+    stays = finished(denying([diff], told))
     left = {pair: held for pair, held in crm.items() if pair not in diff.removed or ("crm", pair) in stays}
     assert _open({"crm": left, "netbox": netbox}) <= _open({"crm": crm, "netbox": netbox})

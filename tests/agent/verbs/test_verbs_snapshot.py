@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.audit.signing import Key, private_key, sign
 from agent.errors import InputError
 from agent.schema import SIGNING_KEY
-from agent.verbs import registry
+from agent.verbs import sessions
 from tests.registry import MADE, World, event, later, mapping, objection, prefixes, record
 
 if TYPE_CHECKING:
@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 
 
 def exported(world: World, *, contacts: bool = False, days: int = 7) -> str:
-    words = {"signed": True, "contacts": contacts, "days": days}
-    return "".join(each["text"] for each in world.give("registry.export", words))
+    answers = world.all("registry.export", {"signed": True, "contacts": contacts, "days": days})
+    return answers[-1]["head"] + "".join(each.get("text", "") for each in answers)
 
 
 def take(world: World, note: str, **words: Any) -> dict[str, Any]:
     (begun,) = world.give("registry.snapshot", {})
     lines = note.splitlines(keepends=True)
-    for start in range(0, len(lines), 3):
-        world.give("registry.text", {**begun, "text": "".join(lines[start : start + 3])})
-    return world.give("registry.take", {**begun, "show": False, **words})[-1]
+    try:
+        for start in range(0, len(lines), 2):
+            world.give("registry.text", {**begun, "text": "".join(lines[start : start + 2])})
+        return world.all("registry.take", {**begun, "show": False, **words})[-1]
+    finally:
+        sessions._sessions.clear()
 
 
 def replica(directory: Path, *of: World, **consent: Any) -> World:
@@ -43,7 +46,7 @@ def replica(directory: Path, *of: World, **consent: Any) -> World:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[World]:
-    registry._sessions.clear()
+    sessions._sessions.clear()
     made = World(tmp_path / "here")
     made.send([*prefixes(20), mapping("192.0.2.0/24", "C-2", "shared"), record(1), objection("C-2")], full=True)
     yield made
@@ -132,33 +135,38 @@ def test_a_loss_is_held_until_it_is_accepted(here: World, there: World) -> None:
 
 
 def test_unsigned(here: World, there: World) -> None:
-    text = exported(here).rpartition("\n\n")[0] + "\n"
-    for note in (text, text + "\n", text + "\nsomething\n"):
+    head, blank, signature, *rows = exported(here).splitlines(keepends=True)
+    for lines in (
+        [head, *rows],
+        [head, blank, *rows],
+        [head],
+        [head, signature, *rows],
+        [head, signature, blank, *rows],
+    ):
         with pytest.raises(InputError, match="is not signed, so nothing of it is taken"):
+            take(there, "".join(lines))
+    for note in ("x\n\n\u2014 log/here AAAA\n", "\n", "".join([blank, signature, *rows])):
+        with pytest.raises(InputError, match="line 1: no line of a snapshot"):
             take(there, note)
-    with pytest.raises(InputError, match="line 1: no line of a snapshot"):
-        take(there, "x\n\n\u2014 log/here AAAA\n")
+    with pytest.raises(InputError, match="line 4: no line of a snapshot"):
+        take(there, "".join([head, blank, signature, "x\n", *rows]))
 
 
 def test_wrong_key(here: World, there: World, tmp_path: Path) -> None:
     stranger = World(tmp_path / "stranger")
     with pytest.raises(InputError, match="is of log/stranger, and no key of that name is in"):
         take(there, exported(stranger))
-    forged = sign(exported(here).rpartition("\n\n")[0] + "\n", Key("log/here", _key(stranger)))
     with pytest.raises(InputError, match="is not signed with the key of log/here that is in"):
-        take(there, forged)
+        take(there, _changed(stranger, exported(here)))
     stranger.office.close()
 
 
-def _key(world: World) -> Any:
-    return private_key(world.office.directory / SIGNING_KEY, make=False)
-
-
 def _changed(world: World, note: str, **head: Any) -> str:
-    """The snapshot with another head, rightly signed."""
-    first, _, rest = note.partition("\n")
+    """The snapshot with another head, rightly signed by this register under the name of the first one."""
+    first, _, _, *rows = note.splitlines(keepends=True)
     first = json.dumps({**json.loads(first), **head}, sort_keys=True, separators=(",", ":"))
-    return sign(f"{first}\n{rest.rpartition(chr(10) * 2)[0]}\n", Key("log/here", _key(world)))
+    key = private_key(world.office.directory / SIGNING_KEY, make=False)
+    return sign(f"{first}\n", Key("log/here", key)) + "".join(rows)
 
 
 TAMPERED = [("C-1", "C-9"), ("static", "shared"), ('"headers":false', '"headers":true'), ("10.0.1.0/29", "10.0.1.0/28")]
@@ -171,7 +179,8 @@ def test_tampered(here: World, there: World, old: str, new: str) -> None:
     with pytest.raises(InputError, match="was changed after log/here signed it, so nothing of it is taken"):
         take(there, note.replace(old, new, 1))
     lines = note.splitlines(keepends=True)
-    for other in ("".join(lines[:1] + lines[2:]), "".join([lines[0], lines[2], lines[1], *lines[3:]])):
+    swapped = [*lines[:3], lines[4], lines[3], *lines[5:]]
+    for other in ("".join(lines[:3] + lines[4:]), "".join(swapped), "".join(lines[:-1]), "".join([*lines, lines[-1]])):
         with pytest.raises(InputError, match="was changed after"):
             take(there, other)
     assert there.kinds() in ([], ["log.started"])
@@ -264,7 +273,7 @@ MAPPINGS = st.dictionaries(st.integers(0, 5), st.tuples(CUSTOMERS, st.sampled_fr
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(ROWS, MAPPINGS), min_size=1, max_size=3))
 def test_what_is_exported_and_imported_is_the_same_register(rounds: Any) -> None:
-    registry._sessions.clear()
+    sessions._sessions.clear()
     with tempfile.TemporaryDirectory() as name:
         here = World(Path(name) / "here")
         there = replica(Path(name), here)
