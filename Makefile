@@ -2,9 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find agent collectors probes exporters -type f ! -name '*.pyc')
+SOURCES := $(shell find agent collectors probes exporters -type f ! -name '*.pyc') docs/verify.py
 
-.PHONY: install demo test check bench golden fuzz lock clean
+.PHONY: install demo test check bench golden fuzz grafana lock clean
 
 install: $(VENV)/.installed
 
@@ -41,6 +41,10 @@ bench: install
 # Rewrites what the cases expect; look at `git diff tests/cases` before you commit.
 golden: install
 	$(BIN)/python -m tests.golden
+
+# Dashboards, rules and provisioning files, from grafana/*.py. RUNBOOK says where docs/runbook.md is published.
+grafana: install
+	$(BIN)/python -m grafana.build $(if $(RUNBOOK),--runbook $(RUNBOOK))
 
 fuzz: install
 	$(BIN)/python -m pytest tests/fuzz --fuzz-seconds $(or $(FUZZ_SECONDS),30)

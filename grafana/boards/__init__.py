@@ -1,0 +1,7 @@
+"""The dashboards, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from grafana.boards import collector, consent, exposure, fleet, itself, router
+
+BOARDS = (fleet.BOARD, collector.BOARD, consent.BOARD, exposure.BOARD, router.BOARD, itself.BOARD)

@@ -1,0 +1,13 @@
+"""What gives nothing where all is well, by name and with the reason. Everything else has to have data."""
+
+from __future__ import annotations
+
+# Metrics of which a router that is well has no series.
+SILENT = {
+    "knockfirst_ipc_rejected_total": "a series comes with the first connection that is rejected",
+    "knockfirst_capture_interface_state": "for what a later version measures and this one has no name for",
+}
+# Panels that are empty though all that they look at is there.
+EMPTY = {
+    "knockfirst-consent, Missing pieces": "the laboratory has every piece of arming, and only missing ones are shown",
+}
