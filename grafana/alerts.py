@@ -94,7 +94,7 @@ CONSENT = Group("knockfirst-consent", (
           ' increase(knockfirst_objection_effect_seconds_bucket{le=~"5([.]0)?"}[1h]) > 0',
           f"{_ON}: an objection took more than five seconds to be in force",
           (_CONSENT, "From an objection to its effect")),
-    Alert("KnockfirstObjectionNotApplied", "critical", "0m",
+    Alert("KnockfirstObjectionNotApplied", "warning", "0m",
           'increase(knockfirst_objections_total{event=~"unmatched|unavailable|file_failed|file_line_failed"}[1h]) > 0',
           f"{_ON}: an objection came in that somebody has to look at ({{{{ $labels.event }}}})",
           (_CONSENT, "Objections")),
