@@ -75,6 +75,7 @@ CASES = {
         (
             ({"knockfirst_last_progress_timestamp_seconds": "0+15x240", _UP: "1x240"}, "4m"),
             ({"knockfirst_last_progress_timestamp_seconds": "0x240"}, "4m"),
+            ({"knockfirst_last_progress_timestamp_seconds": "0x240", _UP: "0x240"}, "2m"),
         ),
     ),
     "KnockfirstRestarting": _gauge("knockfirst_start_time_seconds", "1x20 2x20 3x20 4", "1x40 2x40 3", "20m"),
@@ -96,12 +97,16 @@ CASES = {
         (
             ({"knockfirst_section": "3x240", "knockfirst_section_applied": "3x240"}, "2m"),
             ({"knockfirst_section": "3x240", "knockfirst_section_applied": "2x2 3x230"}, "2m"),
+            ({"knockfirst_section": "3x240", "knockfirst_section_applied": "2x240"}, "45s"),
         ),
     ),
     "KnockfirstPrefixFilesFailing": _gauge("knockfirst_prefix_files_failing", "1", "0", "3m", "1m"),
     "KnockfirstInventoryFull": Case(
         {"knockfirst_inventory_servers": "96x240", "knockfirst_inventory_servers_limit": "100x240"}, "16m",
-        (({"knockfirst_inventory_servers": "95x240", "knockfirst_inventory_servers_limit": "100x240"}, "16m"),),
+        (
+            ({"knockfirst_inventory_servers": "95x240", "knockfirst_inventory_servers_limit": "100x240"}, "16m"),
+            ({"knockfirst_inventory_servers": "96x240", "knockfirst_inventory_servers_limit": "100x240"}, "14m"),
+        ),
     ),
     "KnockfirstFilterSuspect": _gauge(
         'knockfirst_capture_filter_suspect{interface="eth1"}', "1", "0", "2m", "45s", interface="eth1"
@@ -203,7 +208,7 @@ CASES = {
     "KnockfirstClockNotSynchronised": Case(
         {_ARMED: "0x240", _CLOCK: "0x240"}, "11m",
         (
-            ({_ARMED: "1x240", _CLOCK: "0x240"}, "11m"),
+            ({_ARMED: "1x240", _TXT: "0x240", _CLOCK: "0x240"}, "11m"),
             ({_ARMED: "0x240", _CLOCK: "1x240"}, "11m"),
             ({_ARMED: "0x240", _CLOCK: "0x240"}, "9m"),
         ),
@@ -254,7 +259,7 @@ CASES = {
 
 # Further ways in which one fires.
 MORE = {
-    "KnockfirstCheckpointStale": Case({_SINK: "0x240"}, "2m", (({_SINK: "1x240"}, "2m"),), {"piece": "audit_sink"}),
+    "KnockfirstCheckpointStale": Case({_SINK: "0x240"}, "2m", (({_SINK: "1x240", _TXT: "0x240"}, "2m"),), {"piece": "audit_sink"}),
     "KnockfirstRoleRejected": Case(
         {_REJECTED: "1x80 2x160"}, "21m", (({_REJECTED: "1x80 2x400"}, "40m"),), {"door": "capture", "reason": "json"}
     ),
