@@ -1,4 +1,4 @@
-"""README.md: every command in it is one, with the options that it is shown with, and every page that it names is there."""
+"""README.md: every command in it is one, with the options that it is shown with, and every page is there."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ TAMPERED = "Somebody changes that file, to say that it was the library who was a
 _SHOWS = """\
 This shows that these entries are in the log that this key signed, unchanged, each in its place. It
 does not show that there are no others, nor that what they say is true. Who has kept an earlier
-checkpoint of the log (one a minute goes to a place outside) can hold the two against each other."""
+checkpoint of the log (one a minute goes outside; here, to a file) can hold the two together."""
 
 
 def heading(title: str) -> str:
