@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agent import ipc
 from agent.ipc import Type
 from agent.logfmt import begin
+from agent.making import Making
 from agent.prefixes import KEYS, Looked, looked, paths
 from agent.privacy import Sets, union
 from agent.watch import LOOK, Watched
@@ -40,6 +41,17 @@ class Registered(Protocol):
     def withdrawn(self) -> int:
         """The number of the last withdrawal that capture was told of; ``sets`` know of it."""
 
+    def known(self, number: int) -> None:
+        """The section that is told from now on knows of every withdrawal up to this number."""
+
+
+class _Made(NamedTuple):
+    """What is looked at, the last withdrawal that it knows of, and the number of the section that it follows."""
+
+    looked: Looked
+    withdrawn: int
+    number: int
+
 
 class InForce:
     def __init__(
@@ -61,7 +73,9 @@ class InForce:
         self._version: object = None
         self._withdrawn = 0
         self._not_before = float("-inf")
+        self._began = 0.0
         self._looked = _NOBODY
+        self._making: Making[_Made] = Making()
         self._due = 0.0
         self._number = 0
         self._applied: dict[Connection, int] = {}
@@ -109,11 +123,23 @@ class InForce:
         taken = self._watched.look(now)
         if taken:
             self._since = since if self._since is None else min(since, self._since)
-        if taken or self._registered_anew(now):
+        if taken:
             self._renew()
             self._tell_all(doors)
             return True
-        return self._watched.failures != failures
+        return self._follow_register(now, doors) or self._watched.failures != failures
+
+    def _follow_register(self, now: float, doors: Doors) -> bool:
+        """Make a section of what the register says by now, beside all else: with many prefixes that takes seconds."""
+        made = self._making.taken()
+        if made is not None and made.number == self._number:
+            self._adopt(made)
+            self._tell_all(doors)
+            return True
+        if not self._making.busy and self._watched.known and self._registered_anew(now):
+            make, self._began = self._maker(), now
+            self._making.begin(make)
+        return False
 
     def _registered_anew(self, now: float) -> bool:
         # Whoever was taken out of looking is out already (WITHDRAWN); this makes the filter follow.
@@ -152,21 +178,34 @@ class InForce:
         return known + (["prefixes_unreadable"] if not self._watched.known else [])
 
     def _renew(self) -> None:
-        began = self._clock()
-        self._looked = looked(self.config, self._sets()) if self._watched.known else _NOBODY
-        self._not_before = self._clock() + (self._clock() - began) * _SHARE
+        self._began = self._clock()
+        self._adopt(self._maker()() if self._watched.known else _Made(_NOBODY, self._withdrawn, self._number))
+
+    def _adopt(self, made: _Made) -> None:
+        """This is what is looked at from now on."""
+        self._looked, self._withdrawn = made.looked, made.withdrawn
+        self._not_before = self._clock() + (self._clock() - self._began) * _SHARE
         self._number += 1
+        if self._register is not None:
+            self._register.known(self._withdrawn)
         self._log.info("section", extra={"number": self._number, **self._sizes()})
 
-    def _sets(self) -> Sets:
-        """What files and register say together."""
+    def _maker(self) -> Callable[[], _Made]:
+        """What makes a section's sets of files and register as they are now; it may run beside all else."""
+        config, number, withdrawn = self.config, self._number, self._withdrawn
         written = Sets(**{key: self._watched.get(f"privacy.{key}") or [] for key in KEYS})
-        if self._register is None:
-            return written
-        self._version = self._register.version()
-        self._withdrawn = self._register.withdrawn()
-        registered = self._register.sets()
-        return Sets(*(union(one, other) if other else one for one, other in zip(written, registered, strict=True)))
+        registered = Sets()
+        if self._register is not None:
+            self._version = self._register.version()
+            withdrawn = self._register.withdrawn()
+            registered = self._register.sets()
+
+        def make() -> _Made:
+            both = zip(written, registered, strict=True)
+            sets = Sets(*(union(one, other) if one and other else one or other for one, other in both))
+            return _Made(looked(config, sets), withdrawn, number)
+
+        return make
 
     def _sizes(self) -> dict[str, int]:
         return {tier: len(prefixes) for tier, prefixes in self._looked._asdict().items()}

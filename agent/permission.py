@@ -6,6 +6,7 @@ compared with what it was before.
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from datetime import UTC, datetime
@@ -162,6 +163,7 @@ class Permission:
             self._objecting.look()
             self._set_off(now)
             self._grow_older()
+            self._standing.tend(self._now(), now)
         self._knocking.tend()
         return False
 
@@ -187,10 +189,12 @@ class Permission:
     def withdrawn(self) -> int:
         return self._withdrawals
 
+    def known(self, number: int) -> None:
+        self._outstanding = [body for body in self._outstanding if body["number"] > number]
+
     def sets(self) -> Sets:
         if self._office is None:
             return Sets()
-        self._outstanding.clear()
         now, limits = self._now(), self._office.limits()
         self._expires = self._office.register.next_change(now, limits)
         return self._office.register.sets(now, limits)
@@ -274,6 +278,8 @@ def opened(config: Config, log: logging.Logger) -> Office | None:
         return None
     office = Office(config, directory, log=log, now=time.time, monotonic=time.monotonic)
     office.open()
+    # The register stays, and has no cycles: to look for garbage among it would stop everything for a second.
+    gc.freeze()
     office.begin()
     return office
 

@@ -19,24 +19,51 @@ BASES: tuple[str, ...] = get_args(Basis)
 STATES = ("in_force", "not_yet", "expired", "ended")
 _SECONDS = 60.0  # for which the counts over all customers are good, while nothing changes
 _SHARE = 20  # making them takes at most one part in this many of the agent's time
+_SLICE = 1000  # customers that are counted at a time: whoever objects meanwhile waits for no more
 
 
 class Standing:
-    """The counts over an office. Those over all customers are made anew when the register has changed, or by time."""
+    """The counts over an office. Those over all customers are made anew when the register has changed, or by time.
+
+    They are made in slices, and until the last one the counts before them are told.
+    """
 
     def __init__(self, office: Office) -> None:
         self._office = office
         self._known: tuple[int, int] | None = None
         self._not_before = float("-inf")
-        self._counts: dict[str, Any] = {}
+        self._left: list[str] = []
+        self._counting = Counting(0.0, 0.0)
+        self._spent = 0.0
+        self._counts = self._counting.body()
+
+    def tend(self, now: float, monotonic: float) -> None:
+        """Count on. ``now``: seconds since the epoch; ``monotonic``: of CLOCK_MONOTONIC."""
+        known = self._office.register.version, int(now // _SECONDS)
+        if not self._left and (known == self._known or monotonic < self._not_before):
+            return
+        began = time.perf_counter()
+        if not self._left:
+            self._known = known
+            self._left = self._office.register.refs()
+            self._counting = Counting(now, self._office.limits().announce)
+        part, self._left = self._left[:_SLICE], self._left[_SLICE:]
+        for customer in map(self._office.register.customer, part):
+            if customer is not None:
+                self._counting.take(customer)
+        self._spent += time.perf_counter() - began
+        if not self._left:
+            self._counts = self._counting.body()
+            self._not_before, self._spent = monotonic + self._spent * _SHARE, 0.0
 
     def body(self, now: float, monotonic: float) -> dict[str, Any]:
         """Its part of a snapshot: agent.messages.Permitted. ``now``: seconds since the epoch."""
         office = self._office
+        self.tend(now, monotonic)
         conditions = office.conditions()
         missing = conditions.missing or ()
         return {
-            **self._of_customers(now, monotonic),
+            **self._counts,
             "missing": {piece: piece in missing for piece in PIECES},
             "killed": conditions.killed is not False,
             "clock_synced": conditions.clock_synced is True,
@@ -48,33 +75,40 @@ class Standing:
             "checkpoint_failures": office.sinks.failures,
         }
 
-    def _of_customers(self, now: float, monotonic: float) -> dict[str, Any]:
-        known = self._office.register.version, int(now // _SECONDS)
-        if known != self._known and monotonic >= self._not_before:
-            self._known = known
-            began = time.perf_counter()
-            self._counts = counted(self._office.register.customers(), now, self._office.limits().announce)
-            self._not_before = monotonic + (time.perf_counter() - began) * _SHARE
-        return self._counts
 
-
-def counted(customers: Iterable[Customer], now: float, announce: float) -> dict[str, Any]:
+class Counting:
     """Customers, records by basis and state, objections that stand, and who was told less than ``announce`` s ago."""
-    records: Counter[tuple[str, str]] = Counter({(basis, state): 0 for basis in BASES for state in STATES})
-    counts: Counter[str] = Counter()
-    for customer in customers:
+
+    def __init__(self, now: float, announce: float) -> None:
+        self._now, self._announce = now, announce
+        self._records: Counter[tuple[str, str]] = Counter({(basis, state): 0 for basis in BASES for state in STATES})
+        self._counts: Counter[str] = Counter()
+
+    def take(self, customer: Customer) -> None:
+        counts = self._counts
         counts["customers"] += 1
         counts["objections"] += sum(objection.lifted is None for objection in customer.objections)
         told = [announcement.sent for announcement in customer.announcements if announcement.delivered == "yes"]
-        counts["waiting"] += bool(told) and now - min(told) < announce
-        records.update((record.basis, state(record, now)) for record in customer.records)
-    rows = [{"basis": basis, "state": one, "count": count} for (basis, one), count in sorted(records.items())]
-    return {
-        "customers": counts["customers"],
-        "standing_objections": counts["objections"],
-        "waiting": counts["waiting"],
-        "records": rows,
-    }
+        counts["waiting"] += bool(told) and self._now - min(told) < self._announce
+        self._records.update((record.basis, state(record, self._now)) for record in customer.records)
+
+    def body(self) -> dict[str, Any]:
+        """Those that were taken."""
+        rows = [{"basis": basis, "state": one, "count": count} for (basis, one), count in sorted(self._records.items())]
+        return {
+            "customers": self._counts["customers"],
+            "standing_objections": self._counts["objections"],
+            "waiting": self._counts["waiting"],
+            "records": rows,
+        }
+
+
+def counted(customers: Iterable[Customer], now: float, announce: float) -> dict[str, Any]:
+    """All of them, as ``Counting`` counts."""
+    counting = Counting(now, announce)
+    for customer in customers:
+        counting.take(customer)
+    return counting.body()
 
 
 def state(record: Record, now: float) -> str:

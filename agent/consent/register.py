@@ -243,6 +243,10 @@ class Register:
         folded = self._customers.get(ref)
         return None if folded is None else folded.customer()
 
+    def refs(self) -> list[str]:
+        """Of everybody of whom anything is known."""
+        return list(self._customers)
+
     def customers(self) -> Iterator[Customer]:
         """Everybody of whom anything is known, without keeping what is made for this."""
         for folded in self._customers.values():

@@ -255,6 +255,9 @@ def test_who_comes_later_is_told_of_what_no_section_knows_yet(world: World) -> N
     assert [body["number"] for body in world.heard(late, Type.WITHDRAWN)] == [1]
     objected = world.permission.sets().objected
     assert any(first <= one(HOST)[0] <= last for first, last in objected)
+    another = world.come("capture")
+    assert [body["number"] for body in world.heard(another, Type.WITHDRAWN)] == [1], "its section is only being made"
+    world.permission.known(world.permission.withdrawn())
     later = world.come("capture")
     assert world.heard(later, Type.WITHDRAWN) == [], "its section knows"
 

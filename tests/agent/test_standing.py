@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.lab import leave
 from agent.leave import PIECES
-from agent.standing import BASES, STATES, Standing, counted, state
+from agent.standing import BASES, STATES, Counting, Standing, counted, state
 from tests.agent import leaving
 from tests.agent.consent import registers
 from tests.agent.leaving import HOST, NET, OTHER_NET, Clock
@@ -95,12 +95,14 @@ def test_all_customers_are_counted_when_something_has_changed_or_a_minute_is_ove
 ) -> None:
     counts: list[float] = []
 
-    def counting(customers: Any, now: float, announce: float) -> dict[str, Any]:
-        counts.append(now)
-        return {"customers": len(list(customers)), "standing_objections": 0, "waiting": 0, "records": []}
+    class Spied(Counting):
+        def __init__(self, now: float, announce: float) -> None:
+            counts.append(now)
+            super().__init__(now, announce)
 
-    monkeypatch.setattr("agent.standing.counted", counting)
+    monkeypatch.setattr("agent.standing.Counting", Spied)
     standing = Standing(office)
+    counts.clear()
     clock.wall = clock.wall // 60 * 60
     for _ in range(3):
         clock.on(10)
@@ -113,6 +115,17 @@ def test_all_customers_are_counted_when_something_has_changed_or_a_minute_is_ove
     clock.on(60)
     body(office, clock, standing)
     assert len(counts) == 3
+
+
+def test_many_are_counted_in_slices_and_the_counts_before_are_told_meanwhile(
+    office: Office, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.standing._SLICE", 1)
+    standing = Standing(office)
+    whole = counted(office.register.customers(), clock.wall, office.limits().announce)
+    seen = [body(office, clock, standing)["customers"] for _ in range(whole["customers"])]
+    assert seen == [0] * (whole["customers"] - 1) + [whole["customers"]]
+    assert body(office, clock, standing).items() >= whole.items()
 
 
 RECORD = registers.register([registers.given("c-1", 1, 10)]).customer("c-1").records[0]  # type: ignore[union-attr]
