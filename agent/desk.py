@@ -6,6 +6,8 @@ and who gives it, does all of it at once, and gives what it comes to as objects 
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -67,11 +69,32 @@ def answered(office: Office | None, verb: str, words: dict[str, Any], who: Who) 
         )
     module, _, function = VERBS[verb].partition(":")
     try:
-        return list(getattr(import_module(module), function)(office, words, who))
+        with _kept() if verb.startswith("registry.") else nullcontext():
+            return list(getattr(import_module(module), function)(office, words, who))
     except AuditError as error:
         raise ConfigError(
             f"the log cannot be written, so nothing was done: {error}; make room or mend the disk"
         ) from None
+    except ValueError as error:
+        # Half a character, a number beyond all bounds: what no verb looks for, and no log takes.
+        raise InputError(f"{verb}: words that cannot be used ({type(error).__name__})") from None
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    """What an import makes by the million stays, and has no cycles: searched for some, it would hold up the agent.
+
+    Each part is searched once, by itself, and then never again; what nobody holds any more is freed all the same.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect(1)
+        gc.freeze()
+        if was:
+            gc.enable()
 
 
 def frames(office: Office | None, verb: str, words: dict[str, Any], who: Who) -> Iterator[bytes]:

@@ -47,7 +47,7 @@ def withdraw(office: Office, words: Answer, who: Who) -> Iterator[Answer]:
     """``customer``, ``record``: its id; without one, all of his. Gives {"customer", "records", "entry"}."""
     customer = _customer(office, words.get("customer"))
     named = words.get("record")
-    if named is not None and named not in {record.id for record in customer.records}:
+    if named is not None and named not in [record.id for record in customer.records]:
         raise InputError(f"{named!r:.80}: is no record of {customer.ref!r}; `consent show` has them")
     running = {record.id for record in customer.records if record.ended is None}
     ended = running & {named} if named is not None else running
