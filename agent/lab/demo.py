@@ -119,6 +119,8 @@ def _shown(options: Namespace) -> int:
             with story_cast.front_ends() as doors:
                 (directory / _CUSTOMERS).write_bytes(story_cast.capture(doors))
                 _run(directory, doors, once=options.once)
+        except BrokenPipeError:
+            raise  # nobody reads on: that is no fault
         except (FailedError, OSError) as error:
             sys.stderr.write(f"knockfirst demo: {error}\n")
             return FAILED

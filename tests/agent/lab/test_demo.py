@@ -162,6 +162,20 @@ def test_it_can_be_ended_at_any_time(number: signal.Signals, after: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_reader_who_goes_away_is_no_fault(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agent", "demo", "--once"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert (running.stderr.read(), running.wait(20)) == ("", 141)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def nobody() -> Iterator[tuple[list[str], Path]]:
     """The interpreter without any right, it and our code at places that everybody can reach, and a directory to use.
