@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from agent.force import InForce
 from agent.ipc import Type
 from agent.messages import InForce as Told
 from agent.messages import Loaded
+from agent.privacy import Sets, one, union
 from agent.watch import LOOK
 
 
@@ -193,3 +196,87 @@ def test_without_prefix_files_nothing_is_waited_for() -> None:
         raise AssertionError("waited")
 
     InForce(Config(), Loaded(), logging.getLogger("agent"), lambda: 0.0, sleep).start()
+
+
+class Register:
+    """What a register says, in numbers that only rise."""
+
+    def __init__(self) -> None:
+        self.objections: list[str] = []
+        self.said: list[int] = []
+        self.waits = threading.Event()
+        self.waits.set()
+
+    def version(self) -> object:
+        return len(self.objections)
+
+    def withdrawn(self) -> int:
+        return len(self.objections)
+
+    def sets(self) -> Sets:
+        return Held(self.waits, objected=union(map(one, self.objections)))
+
+    def known(self, number: int) -> None:
+        self.said.append(number)
+
+
+def Held(waits: threading.Event, **sets: Any) -> Sets:  # noqa: N802
+    """Sets that whoever joins them has to wait for."""
+
+    class Waiting(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            waits.wait(5)
+            return super().__iter__()
+
+    return Sets(customers=Waiting(), **sets)
+
+
+def test_what_the_register_says_is_made_beside_all_else_and_knows_what_it_was_made_of(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    register = Register()
+    world.force = InForce(world.config, Loaded(), logging.getLogger("agent"), lambda: world.now, world.sleep, register)
+    world.force.start()
+    world.comes("capture")
+    told = world.doors.told["capture"]
+    assert (len(told), told[0]["withdrawn"], register.said) == (1, 0, [0])
+
+    def made() -> None:
+        until = time.monotonic() + 5
+        while world.force._making._thread is not None and world.force._making._thread.is_alive():
+            assert time.monotonic() < until
+            time.sleep(0.001)
+
+    register.waits.clear()
+    register.objections.append("192.0.2.1/32")
+    assert world.looks(3) == 0, "it is being made"
+    register.objections.append("192.0.2.0/32")
+    register.waits.set()
+    made()
+    assert world.looks(1) == 1
+    # It was made before the second objection, and says so.
+    assert (told[-1]["withdrawn"], register.said[-1]) == (1, 1)
+    assert told[-1]["handshakes"] == ["192.0.2.0/32"]
+    world.looks(1)
+    made()
+    world.looks(1)
+    assert (told[-1]["withdrawn"], told[-1]["handshakes"]) == (2, [])
+
+
+def test_what_was_made_of_sets_that_have_been_replaced_is_let_go(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    register = Register()
+    world.force = InForce(world.config, Loaded(), logging.getLogger("agent"), lambda: world.now, world.sleep, register)
+    world.force.start()
+    world.comes("capture")
+    register.waits.clear()
+    register.objections.append("192.0.2.1/32")
+    world.looks(1)
+    register.waits.set()
+    register.objections.append("192.0.2.0/32")
+    other = world.config.model_copy(update={"log": world.config.log.model_copy(update={"level": "error"})})
+    world.force.take(other, Loaded(), world.doors)
+    number = world.doors.told["capture"][-1]["number"]
+    assert world.doors.told["capture"][-1]["withdrawn"] == 2
+    time.sleep(0.05)
+    world.looks(4)
+    assert (world.doors.told["capture"][-1]["number"], register.said[-1]) == (number, 2)
