@@ -186,8 +186,9 @@ def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
 
 def _show_metrics(daemon: Daemon, directory: Path, *, once: bool) -> None:
     url = daemon.metrics_url
-    _say(heading("Metrics"))
-    _say(f"For Prometheus: {url}\nThey are counts; no address, name or customer is among them. Some of them:\n")
+    _say(
+        f"{heading('Metrics')}\nFor Prometheus: {url}\nThey are counts; no address, name or customer is among them. Some of them:\n"
+    )
     _say(metrics_lines(fetched(url)))
     if not once:
         _say(f"\nThey stay up: try `curl {url}`, and the commands above in another terminal, with")
