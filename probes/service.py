@@ -78,6 +78,7 @@ class Prober:
                     self._take(knocks, self._link)
                 knocks.begin()
                 self._note(refusals, log)
+                PULSE.status(time.monotonic(), knocking=int(knocks.busy()), refused=refusals.events.total())
             return 0
         finally:
             PULSE.tell(STOPPING)

@@ -71,21 +71,10 @@ class Machine:
 
     def run(self, command: str, *, check: bool = True, seconds: float = _SECONDS) -> str:
         """What a command line says in the machine, as root. Raises CalledProcessError, TimeoutExpired."""
-        enter = [
-            "nsenter",
-            "-t",
-            str(self._pid),
-            "-m",
-            "-p",
-            "-n",
-            "-C",
-            "-u",
-            "-i",
-            f"--root=/proc/{self._pid}/root",
-            "--wd=/proc/self/root",
-        ]
+        inside = ["-m", "-p", "-n", "-C", "-u", "-i", f"--root=/proc/{self._pid}/root", f"--wd=/proc/{self._pid}/root"]
         clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/opt/knockfirst/bin", "bash", "-c", command]
-        done = subprocess.run([*enter, *clean], check=False, capture_output=True, text=True, timeout=seconds)
+        enter = ["nsenter", "-t", str(self._pid), *inside, *clean]
+        done = subprocess.run(enter, check=False, capture_output=True, text=True, timeout=seconds)
         if check and done.returncode:
             raise AssertionError(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout.strip()

@@ -1,0 +1,218 @@
+"""The units, by a real systemd: what comes up, what each role may, and what if one dies, hangs or is told anew."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.systemd.conftest import CONFIGURATION, ROLES
+from tests.systemd.machine import Machine
+
+_GET = 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:10125{}", timeout=20).read().decode())'
+_PAGE = f"python3 -c '{_GET}'"
+_READY = _PAGE.format("/-/ready")
+_FILE = "/etc/knockfirst/knockfirst.toml"
+# Connects from within the prober's control group: what the kernel says of its packets, it says of these.
+_KNOCK = (
+    "echo $$ >/sys/fs/cgroup/knockfirst.slice/knockfirst-prober.service/cgroup.procs; exec python3 -c '"
+    'import errno, socket; s = socket.socket(); s.settimeout(0.5); print(errno.errorcode[s.connect_ex(("{}", 9))])\''
+)
+
+# All of them are the machine's own, and their ports closed: who is let through is refused, and all others wait in vain.
+DROPPED = "EAGAIN"
+NEVER = "EAFNOSUPPORT"
+# What each role may (agent, capture, exporter, prober), and what it is told where it may not.
+MAY: dict[str, tuple[str, str, str, str]] = {
+    "unix": ("done", "done", "done", "done"),
+    "inet": (NEVER, NEVER, NEVER, "done"),
+    "inet6": (NEVER, NEVER, NEVER, "done"),
+    "raw": (NEVER, NEVER, NEVER, "EPERM"),
+    "packet": (NEVER, "done", NEVER, NEVER),
+    "netlink": (NEVER, "done", NEVER, NEVER),
+    "listen": (NEVER, NEVER, NEVER, "EPERM"),
+    "write /etc": ("EROFS",) * 4,
+    "write /usr": ("EROFS",) * 4,
+    "write state": ("done", "EACCES", "EACCES", "EACCES"),
+    "read state": ("done", "EACCES", "EACCES", "EACCES"),
+    "read configuration": ("done", "EACCES", "EACCES", "EACCES"),
+    "read home": ("EACCES",) * 4,
+    "capture's door": ("done", "done", "EACCES", "EACCES"),
+    "exporter's door": ("done", "EACCES", "done", "EACCES"),
+    "prober's door": ("done", "EACCES", "EACCES", "done"),
+    "control": ("done", "EACCES", "EACCES", "EACCES"),
+    "memory W+X": ("EPERM",) * 4,
+    "namespace": ("EPERM",) * 4,
+    "clock": ("EPERM",) * 4,
+    "others' processes": ("ESRCH",) * 4,
+    "kernel's log": ("ENOENT",) * 4,
+    "read disk": ("ENOENT",) * 4,
+}
+
+
+def of(machine: Machine, role: str, what: str) -> str:
+    return machine.run(f"systemctl show -p {what} knockfirst-{role}.service").partition("=")[2]
+
+
+def pids(machine: Machine, *roles: str) -> dict[str, str]:
+    return {role: of(machine, role, "MainPID") for role in roles}
+
+
+def reached(machine: Machine) -> set[str]:
+    return set(of(machine, "prober", "IPAddressAllow").split())
+
+
+def waited(seconds: float, what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "in vain"
+        time.sleep(0.1)
+
+
+def configure(machine: Machine, text: str) -> None:
+    machine.run(f"cat >{_FILE} <<'END'\n{text}\nEND\nsystemctl reload knockfirst-agent.service")
+
+
+def metric(machine: Machine, name: str) -> str:
+    """The one line of a metric; "" while there is none."""
+    lines = machine.run(_PAGE.format("/metrics")).splitlines()
+    return next((line.rpartition(" ")[2] for line in lines if line.startswith(name)), "")
+
+
+@pytest.fixture
+def ready(machine: Machine) -> Machine:
+    """The machine, with everything up and ready."""
+    machine.until(_READY, 30)
+    return machine
+
+
+def test_all_of_it_comes_up_and_nothing_fails(ready: Machine) -> None:
+    assert ready.run("systemctl --failed --no-legend") == ""
+    for role in ("agent", "capture", "exporter"):
+        assert of(ready, role, "ActiveState") == "active"
+    assert of(ready, "prober", "ActiveState") == "inactive"
+    assert metric(ready, "knockfirst_ready") == "1.0"
+    assert metric(ready, 'knockfirst_ipc_connections_total{door="exporter"}') == "1.0"
+
+
+def test_each_says_how_it_is_in_numbers_alone(ready: Machine) -> None:
+    for role in ("agent", "capture", "exporter"):
+        words = dict(word.split("=") for word in of(ready, role, "StatusText").split())
+        assert words
+        assert all(number.isdecimal() for number in words.values())
+
+
+def test_each_role_is_a_user_of_its_own_and_holds_no_more_than_it_needs(ready: Machine) -> None:
+    held = {
+        role: ready.run(f"grep -hE '^(Uid|CapEff|CapPrm|CapBnd|CapAmb)' /proc/{pid}/status").split()
+        for role, pid in pids(ready, "agent", "capture", "exporter").items()
+    }
+    assert len({words[1] for words in held.values()} | {"0"}) == 4
+    for role, words in held.items():
+        sets = dict(zip(words[5::2], words[6::2], strict=True))
+        packets = f"{1 << 13:016x}"
+        allowed = packets if role == "capture" else "0" * 16
+        assert (sets["CapEff:"], sets["CapPrm:"], sets["CapBnd:"]) == (allowed,) * 3
+        assert sets["CapAmb:"] == "0" * 16
+
+
+def test_an_agent_that_is_killed_comes_again_and_the_others_go_on(ready: Machine) -> None:
+    before = pids(ready, "capture", "exporter")
+    agent = of(ready, "agent", "MainPID")
+    ready.run(f"kill -KILL {agent}")
+    waited(10, lambda: of(ready, "agent", "MainPID") not in ("0", agent))
+    ready.until(_READY, 15)
+    assert pids(ready, "capture", "exporter") == before
+
+
+@pytest.mark.parametrize("role", ["capture", "exporter"])
+def test_another_role_that_is_killed_comes_again(ready: Machine, role: str) -> None:
+    agent, gone = of(ready, "agent", "MainPID"), of(ready, role, "MainPID")
+    ready.run(f"kill -KILL {gone}")
+    waited(10, lambda: of(ready, role, "MainPID") not in ("0", gone))
+    ready.until(_READY, 15)
+    assert of(ready, "agent", "MainPID") == agent
+
+
+def test_one_that_hangs_is_ended_by_the_watchdog(ready: Machine) -> None:
+    hangs = of(ready, "agent", "MainPID")
+    ready.run(f"kill -STOP {hangs}")
+    waited(20, lambda: of(ready, "agent", "MainPID") not in ("0", hangs))
+    ready.until(_READY, 15)
+
+
+def test_a_reload_restarts_those_alone_that_it_has_to(ready: Machine) -> None:
+    plain = CONFIGURATION.format(armed="false")
+    before = pids(ready, "agent", "capture", "exporter")
+    configure(ready, plain.replace('["192.0.2.0/24"]', '["192.0.2.0/24", "198.51.100.0/24"]'))
+    waited(10, lambda: metric(ready, 'knockfirst_prefixes{tier="handshakes"}') == "2.0")
+    assert pids(ready, "agent", "capture", "exporter") == before
+
+    configure(ready, plain.replace("ring_mib", "rings"))
+    waited(10, lambda: metric(ready, "knockfirst_config_last_reload_successful") == "0.0")
+    assert pids(ready, "agent", "capture", "exporter") == before
+
+    configure(ready, plain.replace("ring_mib = 4", "ring_mib = 2"))
+    waited(15, lambda: of(ready, "capture", "MainPID") not in ("0", before["capture"]))
+    ready.until(_READY, 15)
+    assert metric(ready, "knockfirst_config_last_reload_successful") == "1.0"
+    assert pids(ready, "agent", "exporter") == {role: before[role] for role in ("agent", "exporter")}
+
+    configure(ready, plain + "[agent]\nmax_servers = 9\n")
+    waited(15, lambda: of(ready, "agent", "MainPID") not in ("0", before["agent"]))
+    waited(15, lambda: metric(ready, "knockfirst_inventory_servers_limit") == "9.0")
+    assert of(ready, "exporter", "MainPID") == before["exporter"]
+    assert of(ready, "agent", "Result") == "success"
+
+
+def test_a_faulty_configuration_keeps_the_agent_from_beginning_and_the_rest_says_so(ready: Machine) -> None:
+    ready.run(f"sed -i s/ring_mib/rings/ {_FILE}; systemctl restart knockfirst-agent", check=False)
+    waited(10, lambda: of(ready, "agent", "ActiveState") == "failed")
+    assert of(ready, "agent", "ExecMainStatus") == "78"
+    assert "capture.rings: no such key" in ready.run("journalctl -u knockfirst-agent --no-pager | tail -5")
+    said = ready.run(_READY + " 2>&1 | tail -1", check=False)
+    assert "503" in said
+    assert of(ready, "exporter", "ActiveState") == "active"
+    ready.run(f"sed -i s/rings/ring_mib/ {_FILE}; systemctl start knockfirst-agent")
+    ready.until(_READY, 15)
+
+
+def test_a_prober_is_there_where_probes_are_armed_and_reaches_whom_the_register_names_alone(ready: Machine) -> None:
+    ready.run("systemctl stop knockfirst-agent")
+    ready.run("setpriv --reuid knockfirst --regid knockfirst --clear-groups /opt/knockfirst/bin/python3 /etc/enrol.py")
+    ready.run("systemctl start knockfirst-agent")
+    ready.until(_READY, 15)
+    assert of(ready, "prober", "ActiveState") == "inactive"
+
+    configure(ready, CONFIGURATION.format(armed="true"))
+    waited(15, lambda: of(ready, "prober", "ActiveState") == "active")
+    waited(15, lambda: reached(ready) == {"192.0.2.0/28", "203.0.113.0/28"})
+    assert ready.run(_KNOCK.format("192.0.2.1")) == "ECONNREFUSED"
+    assert ready.run(_KNOCK.format("198.51.100.1")) == DROPPED
+    assert ready.run(_KNOCK.format("127.0.0.1")) == DROPPED
+
+    agent, prober = of(ready, "agent", "MainPID"), of(ready, "prober", "MainPID")
+    ready.run("knockfirst consent object --control /run/knockfirst/control --customer C-1")
+    waited(15, lambda: reached(ready) == {"203.0.113.0/28"})
+    assert ready.run(_KNOCK.format("192.0.2.1")) == DROPPED
+    assert pids(ready, "agent", "prober") == {"agent": agent, "prober": prober}
+
+    configure(ready, CONFIGURATION.format(armed="false"))
+    waited(15, lambda: of(ready, "prober", "ActiveState") == "inactive")
+
+
+def test_each_role_may_what_it_must_and_nothing_else(ready: Machine) -> None:
+    came = {}
+    for role in ROLES:
+        ready.run(f"systemctl start trial-{role}")
+        came[role] = json.loads(ready.run(f"cat /run/{role}"))
+    assert {name: tuple(came[role][name] for role in ROLES) for name in came["agent"]} == MAY
+
+
+def test_all_of_it_ends_with_its_target(machine: Machine) -> None:
+    machine.run("systemctl stop knockfirst.target")
+    for role in ("agent", "capture", "exporter"):
+        waited(10, lambda role=role: of(machine, role, "ActiveState") == "inactive")  # type: ignore[misc]
+        assert of(machine, role, "Result") == "success"
