@@ -38,3 +38,7 @@ def made() -> Path:
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return tree
+
+
+if __name__ == "__main__":
+    made()
