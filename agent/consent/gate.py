@@ -83,7 +83,8 @@ class ConsentGate:
         held = self.held.get(told.id)
         if held is None:
             return None
-        outcome = told.outcome if self._same_holder(held) else "holder_changed"
+        # Of what nobody knows it cannot be said that it only met somebody else, either.
+        outcome = told.outcome if told.outcome == "unknown" or self._same_holder(held) else "holder_changed"
         self._books.record([_outcome(held, told, outcome)])
         del self.held[told.id]
         return held, outcome
@@ -112,16 +113,23 @@ def _intent(ident: str, request: Request, leave: Leave, budget: Budget) -> Item:
 
 
 def _outcome(held: Held, told: OutcomeOf, outcome: str) -> Item:
-    """What is learnt of somebody else's server, where the address has changed hands, is not kept either."""
+    """What is learnt of somebody else's server, where the address has changed hands, is not kept either.
+
+    What nobody knows is None, and never "no connection".
+    """
     grant = held.grant
+    unknown = outcome == "unknown"
     public = {
         "intent": grant.number,
         "id": grant.id,
         "outcome": outcome,
-        "connections": len(told.knocks),
-        "ms": told.milliseconds,
+        "connections": None if unknown else len(told.knocks),
+        "ms": None if unknown else told.milliseconds,
     }
-    private: dict[str, Any] = {
+    if unknown:
+        private: dict[str, Any] = {"address": grant.address, "port": grant.port, "detail": told.detail}
+        return Item("probe.outcome", public, held.leave.customer, private)
+    private = {
         "address": grant.address,
         "port": grant.port,
         "knocks": [knock.model_dump(exclude={"time"}) | {"ms": int(knock.time * 1000)} for knock in told.knocks],

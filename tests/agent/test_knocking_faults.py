@@ -302,6 +302,20 @@ def test_a_prober_that_dies_leaves_nothing_open_and_its_hosts_alone(tmp_path: Pa
         line.close()
 
 
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_a_prober_that_died_was_doing_is_on_record_as_unknown_and_not_as_nothing(moved: bool, line: Line) -> None:
+    assert line.ask("127.0.0.1") == ""
+    if moved:
+        line.office.record([
+            leave.unmapped("c-1", ["127.0.0.0/8"], line.now), leave.mapped("c-2", ["127.0.0.0/8"], line.now),
+        ])  # fmt: skip
+    line.knocking.lost()
+    (entry,) = line.office.log.read(["probe.outcome"])
+    assert (entry.public["outcome"], entry.public["connections"], entry.public["ms"]) == ("unknown", None, None)
+    assert entry.customer == "c-1"
+    assert "knocks" not in (entry.private or {})
+
+
 # What a prober says of a grant that it was given first, in order; and the outcome that is on record after it.
 ANSWERS: dict[str, tuple[tuple[dict[str, Any], ...], str]] = {
     "twice the same": (({}, {}), "confirmed"),

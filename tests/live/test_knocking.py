@@ -136,7 +136,7 @@ def test_nothing_is_sent_that_may_not_be(served: World, tmp_path: Path) -> None:
         "ways": {why: dict(held.ways(why)) for why in ("objection", "handed")},
         "outcomes": dict(Counter(intent.outcome for intent in held.intents.values())),
     }  # fmt: skip
-    print(json.dumps(told, indent=1))
+    print(json.dumps(told | {"words": held.words}, indent=1))
     assert capture.lost == 0
     assert +held.faults == {}, held.words
     assert whole.faults == []
