@@ -142,9 +142,8 @@ def _keep(name: str, capture: bytes) -> None:
 
 def _opening(frames: int, size: int) -> str:
     return (
-        "knockfirst looks for customers' Microsoft Exchange servers with known holes, asks leave, and\n"
-        "knocks. The daemon here is the real one; everybody else is simulated by this program. Nothing\n"
-        "leaves this machine.\n\n"
+        "knockfirst looks for customers' Microsoft Exchange servers with known holes, asks leave, and knocks.\n"
+        "The daemon is the real one, all else is simulated by this program. Nothing leaves this machine.\n\n"
         f"{heading('Looking')}\n"
         f"A made-up capture of an ISP's edge: {len(roster())} simulated servers, {frames} frames, {size // 1024} KiB;\n"
         "by plain Ethernet, VLAN, QinQ, PPPoE and MPLS, IPv4 and IPv6.\n"
@@ -186,9 +185,8 @@ def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
 
 def _show_metrics(daemon: Daemon, directory: Path, *, once: bool) -> None:
     url = daemon.metrics_url
-    _say(
-        f"{heading('Metrics')}\nFor Prometheus: {url}\nThey are counts; no address, name or customer is among them. Some of them:\n"
-    )
+    _say(f"{heading('Metrics')}\nFor Prometheus: {url}")
+    _say("They are counts; no address, name or customer is among them. Some of them:\n")
     _say(metrics_lines(fetched(url)))
     if not once:
         _say(f"\nThey stay up: try `curl {url}`, and the commands above in another terminal, with")

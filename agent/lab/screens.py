@@ -19,7 +19,7 @@ _MOST = 4  # rows of a list that is there to give an idea
 _TELLING = {
     "knockfirst_ready": 1,
     "knockfirst_servers{": 4,
-    "knockfirst_gate_decisions_total{": 4,
+    "knockfirst_gate_decisions_total{": 8,
     "knockfirst_probe_outcomes_total{": 2,
     "knockfirst_objections_total{": 2,
     "knockfirst_objection_effect_seconds_bucket{": 1,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _TOLD_AGO = 40  # days: more than consent.announce_days
 _PATIENCE = 20.0  # seconds for what takes a fraction of one
+_REFUSED = 'reason="objection"} 0.0'
 _MAIL = f"{papers.TEXTS}/announcement_mail.en.txt"
 
 
@@ -48,6 +49,8 @@ class Story:
         self._knocked()
         self._refused()
         self._proved()
+        # The metrics, which are shown next, are told each second.
+        self._until(lambda: _REFUSED not in fetched(self._daemon.metrics_url), "the metrics know of no refusal")
 
     def _seen(self) -> None:
         """Three customers, by looking alone."""

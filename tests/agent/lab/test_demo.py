@@ -69,6 +69,7 @@ def test_metrics_and_explanation_are_shown(once: Once) -> None:
     assert "ProxyShell" in once.out
     assert 'knockfirst_gate_decisions_total{decision="granted",reason=""} 1.0' in once.out
     assert 'knockfirst_probe_outcomes_total{outcome="confirmed",probe="exchange-http"} 1.0' in once.out
+    assert 'knockfirst_gate_decisions_total{decision="refused",reason="objection"}' in once.out
 
 
 def test_only_who_agreed_is_knocked_at(once: Once) -> None:
