@@ -259,7 +259,9 @@ CASES = {
 
 # Further ways in which one fires.
 MORE = {
-    "KnockfirstCheckpointStale": Case({_SINK: "0x240"}, "2m", (({_SINK: "1x240", _TXT: "0x240"}, "2m"),), {"piece": "audit_sink"}),
+    "KnockfirstCheckpointStale": Case(
+        {_SINK: "0x240"}, "2m", (({_SINK: "1x240", _TXT: "0x240"}, "2m"),), {"piece": "audit_sink"}
+    ),
     "KnockfirstRoleRejected": Case(
         {_REJECTED: "1x80 2x160"}, "21m", (({_REJECTED: "1x80 2x400"}, "40m"),), {"door": "capture", "reason": "json"}
     ),
