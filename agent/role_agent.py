@@ -44,7 +44,8 @@ ARMED = "armed"  # is in the directory of the doors while a prober is wanted: it
 REGISTER = "register"  # is written there when the register says something else; so is this one
 
 _OVERFLOW = 65534  # DEFAULT_OVERFLOWUID of linux/highuid.h
-_PAUSE = 2.0  # seconds between two marks
+_QUIET = 0.5  # seconds for which the register has to be left alone
+_AT_LAST = 30.0  # seconds after which that is not waited for any more
 _COURTESY = 0.3  # seconds until we end for a reload: who asked for it gets the answer first
 
 
@@ -129,19 +130,29 @@ def opened(doors: Path, config: Config, *, shared: bool) -> dict[str, socket.soc
 
 
 class Mark:
-    """A file that is written when what it is told is something else, once in two seconds: a unit watches it."""
+    """A file that is written when what it is told is something else, for a unit that watches it.
+
+    Not before that has stayed the same for a while, for who reads the register then reads all of it.
+    """
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path = path
         self._clock = clock
-        self._known: object = None
-        self._due = float("-inf")
+        self._marked: object = None
+        self._seen: object = None
+        self._changed = self._first = 0.0
 
     def __call__(self, version: object) -> None:
-        now = self._clock()
-        if version == self._known or now < self._due:
+        if version == self._marked:
             return
-        self._known, self._due = version, now + _PAUSE
+        now = self._clock()
+        if self._seen == self._marked:
+            self._first = now
+        if version != self._seen:
+            self._seen, self._changed = version, now
+        if now < self._changed + _QUIET and now < self._first + _AT_LAST:
+            return
+        self._marked = self._seen
         with suppress(OSError):
             self._path.write_text("changed\n", encoding="ascii")
 

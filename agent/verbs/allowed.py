@@ -67,11 +67,18 @@ def _of(customer: Customer, now: float) -> Ranges:
 
 def aggregated(ranges: Ranges, most: int) -> list[str]:
     """The set as at most so many prefixes: where they are more, all are made as much shorter as that takes."""
-    for length in range(32, -1, -1):
+    fits, best = -1, cidrs(ranges)
+    if len(best) <= most:
+        return best
+    too_long = 32
+    while too_long - fits > 1:
+        length = (fits + too_long) // 2
         prefixes = cidrs(union([_widened(first, last, length) for first, last in ranges]))
         if len(prefixes) <= most:
-            break
-    return prefixes
+            fits, best = length, prefixes
+        else:
+            too_long = length
+    return best
 
 
 def _widened(first: int, last: int, length: int) -> tuple[int, int]:
