@@ -135,7 +135,7 @@ def state(office: Office) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(items_of_events(), st.integers(1, 7))
 def test_what_is_folded_live_is_what_is_folded_after_it_was_opened_again(items: list[Item], at_once: int) -> None:
     clock = Clock()

@@ -135,16 +135,19 @@ def test_an_outcome_is_put_on_record_and_the_grant_is_at_its_end(office: Office,
     assert held is not None and (held.grant, said) == (grant, became)
     (entry,) = outcomes(office)
     assert entry.customer == "agreed"
+    connections, ms = (None, None) if became == "unknown" else (1, 80)
     assert entry.public == {
-        "intent": grant.number, "id": grant.id, "outcome": became, "connections": 1, "ms": 80,
+        "intent": grant.number, "id": grant.id, "outcome": became, "connections": connections, "ms": ms,
     }  # fmt: skip
     private = entry.private
-    assert private["knocks"] == [
-        {"source": "127.0.0.1", "source_port": 40_000, "address": HOST, "port": 443, "ms": 10_000_500}
-    ]
+    if became == "unknown":
+        assert private == {"address": HOST, "port": 443, "detail": "a few words"}, "nobody knows any more"
+    else:
+        knock = {"source": "127.0.0.1", "source_port": 40_000, "address": HOST, "port": 443, "ms": 10_000_500}
+        assert private["knocks"] == [knock]
     if became == "holder_changed":
         assert set(private) == {"address", "port", "knocks"}
-    else:
+    elif became != "unknown":
         assert private["told"] == [["http.header", "X-OWA-Version: 15.2.1748.36"]]
         assert (private["detail"], private["statuses"], private["bytes"], private["certificate"]) == (
             "a few words", [401], 700, LEAF,
