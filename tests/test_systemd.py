@@ -81,3 +81,17 @@ def test_every_role_has_a_user_and_a_door_of_its_own() -> None:
         r"^d /run/knockfirst/(\S+) +(\S+) (\S+) (\S+)", (UNITS / "tmpfiles.d/knockfirst.conf").read_text(), re.M
     )
     assert doors == [(role, "2710", "knockfirst", f"knockfirst-{role}") for role in ("capture", "exporter", "prober")]
+
+
+def test_every_unit_is_explained_and_each_exposure_is_as_it_is_said() -> None:
+    text = Path("docs/units.md").read_text()
+    for unit in UNITS.glob("*.*"):
+        assert unit.is_dir() or f"`{unit.name}`" in text, unit.name
+    said = re.search(r"^\| exposure .*?\|(.*)\|$", text, re.M)
+    assert said
+    measured = []
+    for role in ("agent", "capture", "exporter", "prober"):
+        command = [str(ANALYZE), "security", "--offline=true", str((UNITS / f"knockfirst-{role}.service").absolute())]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        measured.append(done.stdout.rpartition(": ")[2].split()[0])
+    assert [number.strip() for number in said[1].split("|")] == measured
