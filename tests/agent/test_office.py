@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.audit.entry import Item
+from agent.audit.entry import Item, Opened
 from agent.audit.log import AuditError, Log
 from agent.config import fingerprint
 from agent.consent.state import Customer
@@ -162,6 +162,18 @@ def test_what_is_folded_live_is_what_is_folded_after_it_was_opened_again(items: 
         third.open()
         assert state(third) == state(again)
         third.close()
+
+
+def test_what_is_folded_is_what_is_read_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    folded: list[Opened] = []
+    monkeypatch.setattr(office.history, "apply", folded.append)
+    start = office.log.size
+    office.record([
+        Item("register.read", {"uid": 0, "what": "show"}, "agreed"), Item("log.started"),
+        leave.unmapped("agreed", [NET], leaving.START), Item("kill_switch.on", {"uid": 0}),
+    ])  # fmt: skip
+    assert folded == [entry._replace(sealed=None) for entry in office.log.read(start=start)]
+    assert [entry.private for entry in folded[:2]] == [{}, None]
 
 
 def test_all_of_it_is_on_record_or_nothing(office: Office) -> None:
