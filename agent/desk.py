@@ -56,6 +56,7 @@ VERBS: dict[str, str] = {
     "probing.checked": "agent.verbs.probing:checked",
 }
 
+_MANY = 20_000  # objects that may be searched for cycles again and again
 _UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 
 
@@ -69,7 +70,7 @@ def answered(office: Office | None, verb: str, words: dict[str, Any], who: Who) 
         )
     module, _, function = VERBS[verb].partition(":")
     try:
-        with _kept() if verb.startswith("registry.") else nullcontext():
+        with _kept.while_ordered() if verb.startswith("registry.") else nullcontext():
             return list(getattr(import_module(module), function)(office, words, who))
     except AuditError as error:
         raise ConfigError(
@@ -80,21 +81,32 @@ def answered(office: Office | None, verb: str, words: dict[str, Any], who: Who) 
         raise InputError(f"{verb}: words that cannot be used ({type(error).__name__})") from None
 
 
-@contextmanager
-def _kept() -> Iterator[None]:
-    """What an import makes by the million stays, and has no cycles: searched for some, it would hold up the agent.
+class _Kept:
+    """What an import makes by the million stays, and has no cycles: to be searched for some would hold up the agent.
 
-    Each part is searched once, by itself, and then never again; what nobody holds any more is freed all the same.
+    So it is searched once, a little at a time, and never again; what nobody holds any more is freed all the same.
     """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect(1)
-        gc.freeze()
-        if was:
-            gc.enable()
+
+    def __init__(self) -> None:
+        self._made = 0  # objects, about, since the others were put aside
+
+    @contextmanager
+    def while_ordered(self) -> Iterator[None]:
+        was = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            self._made += gc.get_count()[0]
+            if self._made > _MANY:
+                self._made = 0
+                gc.collect(1)
+                gc.freeze()
+            if was:
+                gc.enable()
+
+
+_kept = _Kept()
 
 
 def frames(office: Office | None, verb: str, words: dict[str, Any], who: Who) -> Iterator[bytes]:

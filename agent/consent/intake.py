@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_FAULTS = 50  # that are told; the rest is counted
 GROUP = 1024  # prefixes in one entry
 
-_PORTION = 4000  # of the sizes of entries in one append: a tenth of a second
+_PORTION = 3000  # of the sizes of entries in one append: a tenth of a second
 _EACH = 4
 
 Part = Item | tuple[str, Event]  # with the name of its source
@@ -105,17 +105,18 @@ def plan(
     """
     waits = bool(held) or refused
     fresh = yield from _fresh(events, told)
-    last = set() if refused else (yield from denying(diffs, told))
+    objecting = told.objecting() | {event.customer for _, event in fresh if event.kind == "record.objected"}
+    last = set() if refused else (yield from denying(diffs, told, objecting))
     turns = yield from arranged([each for each in fresh if each[1].taking or not waits])
     parts: list[Part] = [*turns.first]
     joined = set(turns.joined)
     if waits:
         parts += yield from _narrowed(fresh, told)
     if not refused:
-        parts += yield from _taken(diffs, last)
+        parts += yield from _taken(diffs, last, set() if waits else objecting)
     if not waits:
         parts += turns.replacing
-        parts += yield from _given(diffs, last)
+        parts += yield from _given(diffs, last, objecting)
         parts += turns.giving
     changes = yield from of_events(fresh, waits=waits)
     for diff in diffs:
@@ -186,23 +187,32 @@ def _narrowed(fresh: Sequence[tuple[str, Event]], told: Told) -> Generator[None,
     return found
 
 
-def _taken(diffs: Sequence[Difference], last: set[tuple[str, Pair]]) -> Generator[None, None, list[Item]]:
-    """What can only take: prefixes that go and do not deny by being there, and what is held with less."""
+def _taken(
+    diffs: Sequence[Difference], last: set[tuple[str, Pair]], objecting: set[str]
+) -> Generator[None, None, list[Item]]:
+    """What can only take: prefixes that go and do not deny by being there, what is held with less, what is objected."""
     items: list[Item] = []
     for diff in diffs:
         gone = {pair: held for pair, held in diff.removed.items() if (diff.side.source, pair) not in last}
         with_less = {pair: now for pair, (before, now) in diff.changed.items() if less(before, now)}
+        with_less |= {pair: now for pair, now in _more(diff).items() if pair[1] in objecting}
         items += [item for _, item in (yield from _grouped("mapping.withdrawn", diff.side, gone, {}))]
         items += [item for _, item in (yield from _grouped("mapping.asserted", diff.side, with_less, {}))]
     return items
 
 
-def _given(diffs: Sequence[Difference], last: set[tuple[str, Pair]]) -> Generator[None, None, list[Item]]:
+def _more(diff: Difference) -> dict[Pair, Held]:
+    """The prefixes that are new, or held with more than before."""
+    return {pair: now for pair, (before, now) in diff.changed.items() if not less(before, now)} | diff.added
+
+
+def _given(
+    diffs: Sequence[Difference], last: set[tuple[str, Pair]], objecting: set[str]
+) -> Generator[None, None, list[Item]]:
     """The other prefixes: those that are new or held with more, the longest first, and then those that still go."""
     afters, gones = [], []
     for diff in diffs:
-        more = {pair: now for pair, (before, now) in diff.changed.items() if not less(before, now)}
-        afters.append(more | diff.added)
+        afters.append({pair: now for pair, now in _more(diff).items() if pair[1] not in objecting})
         gones.append({pair: held for pair, held in diff.removed.items() if (diff.side.source, pair) in last})
     height = yield from heights({prefix for pairs in (*afters, *gones) for prefix, _ in pairs})
     asserted: list[tuple[int, Item]] = []

@@ -3,6 +3,7 @@
 What is on record of it at any moment lets nobody be looked at or knocked at who was not before, and would not be by all
 of it. So what takes comes first. Of prefixes, those that lie inside others are asserted before these, and removed
 after them: whose an address is comes from the longest prefix, and goes from what was said of it to what is said now.
+(A customer who objects denies all that is his, so what becomes his comes at once.)
 What denies while it is there (it is not static, it is another's too, its customer objects) goes when all else is in
 its place. What is long is a generator, which stops every ``STEP`` things so that who runs it can do something else.
 """
@@ -104,16 +105,17 @@ def _chains(events: Sequence[Spoken]) -> Generator[None, None, tuple[list[str], 
     return of, last
 
 
-def denying(diffs: Sequence[Difference], told: Told) -> Generator[None, None, set[tuple[str, Pair]]]:
+def denying(
+    diffs: Sequence[Difference], told: Told, objecting: set[str]
+) -> Generator[None, None, set[tuple[str, Pair]]]:
     """What of that which goes could open an address to looking or knocking by its going alone.
 
     That is: what is not static (it denies), what ends by itself (what has ended denies), what overlaps with what
     anybody says of somebody else (a conflict, or a part that was given away, denies too), and what is of a customer
-    who objects (the objection covers it).
+    who objects (the objection covers it): of ``objecting``.
     """
     if not any(diff.removed for diff in diffs):
         return set()
-    objecting = told.objecting()
     overlapping = yield from crowded(told)
     found = set()
     for diff in diffs:

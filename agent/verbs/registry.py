@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agent.office import Office, Who
     from agent.verbs.sessions import Answer
 
-READ = 2048  # entries of the log in one order
+READ = 1024  # entries of the log in one order
 _BATCH = 500  # changes in one answer
 
 
@@ -98,12 +98,13 @@ def counted(office: Office, intake: Intake, planned: Generator[None, None, Plan]
     What others have put on record meanwhile is known before each portion.
     """
     plan = yield from _parts(planned)
-    recorded = 0
+    recorded, known = 0, intake.told.read
+    news = False
     for portion in portions(plan):
-        known = intake.told.read
         while not intake.advance(office.log, READ):
             yield {"more": True}
-        left = intake.still(portion) if intake.told.read > known else portion
+        news = news or intake.told.read > known
+        left = intake.still(portion) if news else portion
         try:
             office.record([item(part) for part in left])
         except AuditError as error:
@@ -113,7 +114,7 @@ def counted(office: Office, intake: Intake, planned: Generator[None, None, Plan]
                 f"the log cannot be written: {error}; {recorded} entries of this import count, and what is left of it "
                 "does not: make room or mend the disk, and import it again"
             ) from None
-        intake.told.read = office.log.size  # what it has put on record itself, it knows
+        known = intake.told.read = office.log.size  # what it has put on record itself, it knows
         recorded += len(left)
         yield {"more": True}
     yield result(intake, plan, recorded)
