@@ -211,6 +211,22 @@ def test_each_role_may_what_it_must_and_nothing_else(ready: Machine) -> None:
     assert {name: tuple(came[role][name] for role in ROLES) for name in came["agent"]} == MAY
 
 
+def test_further_listeners_and_workers_are_units_that_may_be_enabled(ready: Machine) -> None:
+    configure(ready, CONFIGURATION.format(armed="false") + "[agent]\nmax_servers = 8\n")
+    ready.run(f"sed -i 's/^ring_mib/workers = 2\\n&/' {_FILE}")
+    ready.run("systemctl enable knockfirst-answers.socket knockfirst-probing.socket knockfirst-capture@2")
+    ready.run("systemctl restart knockfirst.target")
+    ready.until(_READY, 15)
+    ready.until("systemctl is-active knockfirst-capture@2", 15)
+    waited(15, lambda: metric(ready, 'knockfirst_ipc_connections_total{door="capture"}') == "2.0")
+    for port, said in (("10126", "<!DOCTYPE html>"), ("10127", "404")):
+        assert said in ready.run(_PAGE.format("/").replace("10125", port) + " 2>&1", check=False)
+
+
+def test_a_command_finds_the_daemon_by_itself(ready: Machine) -> None:
+    assert ready.run("knockfirst top --once --interval 0.5")
+
+
 def test_all_of_it_ends_with_its_target(machine: Machine) -> None:
     machine.run("systemctl stop knockfirst.target")
     for role in ("agent", "capture", "exporter"):
