@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from agent.audit.entry import Item, Opened
 from agent.audit.log import AuditError, Log
 from agent.config import fingerprint
-from agent.consent.state import Customer
 from agent.errors import ConfigError
 from agent.lab import leave
 from agent.leave import Leave, Limits, Refusal
 from agent.office import Office
-from agent.privacy import one
 from tests import asking
 from tests.agent import leaving
 from tests.agent.audit.logs import small_disk
-from tests.agent.consent import registers
 from tests.agent.leaving import HOST, NET, Clock
 
 if TYPE_CHECKING:
@@ -65,103 +59,7 @@ def test_where_everything_is_in_order_there_is_leave(office: Office) -> None:
     assert decided(office) == "leave"
 
 
-# What is folded.
-
-
-def probes() -> st.SearchStrategy[Item]:
-    """Intents and outcomes of the small world, whether or not they fit each other; some of a customer, some of none."""
-    customer, host = st.sampled_from(("", *registers.CUSTOMERS)), st.sampled_from(("192.0.2.1", "198.51.100.7"))
-    number = st.integers(0, 30)
-
-    def intent(whose: str, address: str, n: int) -> Item:
-        public = {"probe": "exchange-http", "id": f"{n:032x}", "why": "schedule", "record_hash": "0" * 64}
-        return Item("probe.intent", public, whose, {"address": address, "port": 443} if whose else None)
-
-    def outcome(whose: str, address: str, n: int, became: str, ms: int | None) -> Item:
-        public = {"intent": n, "id": f"{n:032x}", "outcome": became, "connections": 1, "ms": ms}
-        # With a customer and nothing private too: that is what is read back as nothing.
-        return Item("probe.outcome", public, whose, {"address": address, "port": 443} if whose and ms else None)
-
-    became = st.sampled_from(("confirmed", "timeout", "cancelled", "unknown"))
-    denied = st.builds(lambda n: Item("probe.denied", {"reason": "pace", "count": n}), number)
-    read = st.builds(lambda whose: Item("register.read", {"uid": 0, "what": "show"}, whose), customer)
-    of_probes = st.one_of(
-        st.builds(intent, customer, host, number),
-        st.builds(outcome, customer, host, number, became, st.none() | st.integers(0, 2000)),
-    )
-    checked = st.builds(lambda n: leave.checked(registers.at(n), "it"), st.integers(0, 40))
-    return st.one_of(of_probes, of_probes, denied, read, checked)
-
-
-def items_of_events() -> st.SearchStrategy[list[Item]]:
-    def to_item(number: int, event: registers.Event) -> Item:
-        (entry,) = registers.opened([event])
-        private = entry.private
-        if private and event.kind == "record.given":
-            private = private | {"withdrawal": private["withdrawal"] | {"token_sha256": f"{number:064x}"}}
-        return Item(entry.kind, entry.public, entry.customer, private)
-
-    folded = registers.events.map(lambda events: [to_item(n, event) for n, event in enumerate(events)])
-    return st.builds(_woven, folded, st.lists(probes(), max_size=12), st.randoms(use_true_random=False))
-
-
-def _woven(some: list[Item], others: list[Item], random: Any) -> list[Item]:
-    out = [*some, *others]
-    random.shuffle(out)
-    return out
-
-
-def state(office: Office) -> dict[str, Any]:
-    """All that is asked of what is folded."""
-    register, history, now = office.register, office.history, registers.at(40)
-    hosts = (one("192.0.2.1")[0], one("198.51.100.7")[0])
-    return {
-        "customers": {each.ref: each for each in register.customers()},
-        "holders": [register.holders(address, now) for address in registers.ADDRESSES],
-        "objections": [register.objections(address) for address in registers.ADDRESSES],
-        "sole": [register.sole(one(prefix)) for prefix in registers.PREFIXES],
-        "sets": register.sets(now, Limits()),
-        "next": register.next_change(now, Limits()),
-        "documents": register.documents,
-        "sources": register.sources(),
-        "hosts": [(history.used(host), history.host(host), history.flying(host)) for host in hosts],
-        "breakers": (history.whole(), [history.customer(ref) for ref in registers.CUSTOMERS]),
-        "flights": history.flights,
-        "recent": history.recent,
-        "starts": history.starts(now),
-        "refusals": history.refusals(0),
-        "owners": office.tokens._owners,
-        "checked": office.published.checked,
-    }
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(items_of_events(), st.integers(1, 7))
-def test_what_is_folded_live_is_what_is_folded_after_it_was_opened_again(items: list[Item], at_once: int) -> None:
-    clock = Clock()
-    clock.wall = registers.at(40)
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        office = leaving.made(asking.config(directory), directory, clock)
-        office.open()
-        for begin in range(0, len(items), at_once):
-            clock.on(30)
-            office.record(items[begin : begin + at_once])
-        # Whatever is unanswered is answered when it is opened again, so that it is folded too.
-        unanswered = set(office.history.flights)
-        live = state(office)
-        office.close()
-        again = leaving.made(asking.config(directory), directory, clock)
-        again.open()
-        ended = [entry for entry in again.log.read(["probe.outcome"]) if entry.number >= len(items)]
-        assert {entry.public["intent"] for entry in ended} <= unanswered
-        if not ended:
-            assert state(again) == live
-        again.close()
-        third = leaving.made(asking.config(directory), directory, clock)
-        third.open()
-        assert state(third) == state(again)
-        third.close()
+# What is put on record.
 
 
 def test_what_is_folded_is_what_is_read_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,17 +120,6 @@ def test_a_log_that_fails_is_taken_for_unwritable_for_a_while(
     assert decided(office) == "audit_not_writable"
     clock.on(0.2)
     assert decided(office) == "leave", "the next write will tell"
-    office.record([Item("log.started")])
-    assert decided(office) == "leave"
-
-
-def test_what_succeeds_says_at_once_that_it_can_be_written(
-    office: Office, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as broken:
-        fails(broken, office)
-        with pytest.raises(AuditError):
-            office.record([Item("log.started")])
     office.record([Item("log.started")])
     assert decided(office) == "leave"
 
@@ -509,8 +396,3 @@ def test_nothing_is_seen_where_nobody_looks(office: Office) -> None:
     assert office.sighting(HOST, 443) is None
     assert office.knock is None
     assert isinstance(office.gate.decide(leaving.request()._replace(sighting=None), office.conditions()), Refusal)
-
-
-def test_the_register_of_the_office_knows_its_customer(office: Office) -> None:
-    found = office.register.customer("agreed")
-    assert isinstance(found, Customer) and found.records
