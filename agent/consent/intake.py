@@ -106,7 +106,7 @@ def plan(
     waits = bool(held) or refused
     fresh = yield from _fresh(events, told)
     objecting = told.objecting() | {event.customer for _, event in fresh if event.kind == "record.objected"}
-    last = set() if refused else (yield from denying(diffs, told, objecting))
+    last = set() if refused else (yield from denying(diffs, told))
     turns = yield from arranged([each for each in fresh if each[1].taking or not waits])
     parts: list[Part] = [*turns.first]
     joined = set(turns.joined)

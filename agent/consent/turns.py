@@ -105,17 +105,16 @@ def _chains(events: Sequence[Spoken]) -> Generator[None, None, tuple[list[str], 
     return of, last
 
 
-def denying(
-    diffs: Sequence[Difference], told: Told, objecting: set[str]
-) -> Generator[None, None, set[tuple[str, Pair]]]:
+def denying(diffs: Sequence[Difference], told: Told) -> Generator[None, None, set[tuple[str, Pair]]]:
     """What of that which goes could open an address to looking or knocking by its going alone.
 
     That is: what is not static (it denies), what ends by itself (what has ended denies), what overlaps with what
     anybody says of somebody else (a conflict, or a part that was given away, denies too), and what is of a customer
-    who objects (the objection covers it): of ``objecting``.
+    who objects (the objection covers it).
     """
     if not any(diff.removed for diff in diffs):
         return set()
+    objecting = told.objecting()
     overlapping = yield from crowded(told)
     found = set()
     for diff in diffs:

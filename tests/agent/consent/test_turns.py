@@ -109,7 +109,7 @@ def _timeless(value: Any) -> Any:
     return tuple(sorted(map(repr, map(_timeless, value)))) if isinstance(value, tuple) else value
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FILES, FILES, st.integers(0, 40))
 def test_broken_off_anywhere(before: Any, file: Any, stop: int) -> None:
     sessions._sessions.clear()
