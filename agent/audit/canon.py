@@ -55,6 +55,10 @@ def read(text: str) -> float:
     return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND / 1000
 
 
+# Of nearly all that is put on record there is nothing more to be asked.
+_PLAIN = frozenset({str, bool, type(None)})
+
+
 def _check(value: Any) -> None:
     if value is None or isinstance(value, str | bool):
         return
@@ -65,9 +69,11 @@ def _check(value: Any) -> None:
         for key, below in value.items():
             if not (isinstance(key, str) and key.isascii()):
                 raise ValueError(f"a key that is not ASCII text: {key!r}")
-            _check(below)
+            if type(below) not in _PLAIN:
+                _check(below)
     elif isinstance(value, list | tuple):
         for below in value:
-            _check(below)
+            if type(below) not in _PLAIN:
+                _check(below)
     else:
         raise ValueError(f"{type(value).__name__} has no place in the log")
