@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from agent.messages import Body, Count, Counter, Gauge, Inputs, Interface, Label, Rejected, Time
+from agent.body import Body, Count, Counter, Gauge, Label, Time
+from agent.messages import Inputs, Interface, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

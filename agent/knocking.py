@@ -10,13 +10,13 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.asked import OutcomeOf
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.consent.decide import decide
 from agent.consent.history import History
 from agent.ipc import Type
 from agent.leave import OUTCOMES, PROBES, REASONS, Budget, Grant, Refusal, Request
-from agent.messages import OutcomeOf
 from agent.model import Endpoint, Observation
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterable
 
+    from agent.asked import ObjectionTold
     from agent.dropped import Dropped, Line
-    from agent.messages import ObjectionTold
     from agent.office import Office
     from agent.privacy import Ranges
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from agent.asked import Knock, Knocks, OutcomeOf
     from agent.leave import Grant
-    from agent.messages import Counters, Knock, Knocks, OutcomeOf
+    from agent.messages import Counters
 
 # Seconds that the one may come after the other: a probe says what it did when it has ended, and that may take a minute.
 LATE = 90.0

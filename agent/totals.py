@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agent.messages import MAX_COUNTERS, MAX_INTERFACES
+from agent.body import MAX_COUNTERS, MAX_INTERFACES
 
 if TYPE_CHECKING:
     from agent.messages import Counters, Interface

@@ -21,7 +21,7 @@ from exporters.web import TEXT, Answer, not_allowed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.messages import Noted
+    from agent.asked import Noted
     from exporters.web import Posted
 
 MAX_PREFIX, MAX_TOKEN = 49, 128  # characters (agent.messages.ObjectionTold)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from agent.messages import Delay, Permitted
+    from agent.asked import Delay, Permitted
 
 
 def permission(said: Permitted | None) -> Iterator[Metric]:

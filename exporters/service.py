@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
-    from agent.messages import ExporterSection, Noted, Snapshot
+    from agent.asked import Noted
+    from agent.messages import ExporterSection, Snapshot
     from exporters.web import Serves
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, and nobody will hand over another

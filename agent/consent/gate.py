@@ -18,11 +18,11 @@ from agent.privacy import one
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from agent.asked import OutcomeOf
     from agent.audit.entry import Entry
     from agent.consent.history import History
     from agent.consent.register import Register
     from agent.leave import Conditions, Leave, Request
-    from agent.messages import OutcomeOf
 
 
 class Held(NamedTuple):

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
+from agent.asked import OutcomeOf
 from agent.consent import probing_txt
 from agent.ipc import Type
 from agent.knocking import Knocking
 from agent.lab import leave
 from agent.leave import Refusal, Request, Sighting
-from agent.messages import OutcomeOf, validated
+from agent.messages import validated
 from agent.office import Office
 from agent.permission import prober_section
 from agent.sections import Audit, Config, Consent, Notices, Probe

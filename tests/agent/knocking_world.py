@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from agent.asked import OutcomeOf
     from agent.audit.entry import Item
-    from agent.messages import OutcomeOf
     from agent.model import Observation
     from agent.office import Office
 

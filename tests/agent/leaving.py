@@ -7,10 +7,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from agent.asked import OutcomeOf
 from agent.consent import probing_txt
 from agent.lab import leave
 from agent.leave import Budget, Request, Sighting
-from agent.messages import OutcomeOf
 from agent.office import Office
 from tests import asking
 

@@ -7,13 +7,13 @@ from socket import AF_UNIX, socket
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
+from agent.asked import ObjectionTold, Order
 from agent.doors import Connection, Door
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
 from agent.inventory import Inventory
 from agent.ipc import Type
 from agent.leave import Grant
-from agent.messages import ObjectionTold, Order
 from agent.model import Endpoint, Observation
 from agent.permission import Permission
 from agent.sections import Config

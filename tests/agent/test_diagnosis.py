@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent import ipc
+from agent.body import MAX_COUNTERS, MAX_INTERFACES
 from agent.config import Config, check
 from agent.diagnosis import KEYS, Diagnosis, diagnosis
 from agent.exchange.fingerprint import book
 from agent.ipc import LIMITS, Type
-from agent.messages import MAX_COUNTERS, MAX_INTERFACES
 from agent.model import KINDS
 from agent.totals import MAX_COUNTS, MAX_GAUGES
 from tests.agent.test_service import living, told

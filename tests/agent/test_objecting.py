@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.asked import ObjectionTold
 from agent.audit.entry import Item, Opened
 from agent.audit.log import AuditError, Log
 from agent.bucket import TOKENLESS
@@ -21,7 +22,6 @@ from agent.consent.register import Register
 from agent.consent.tokens import Tokens
 from agent.consent.written import body
 from agent.dropped import MAX_FILE, canonical, parsed
-from agent.messages import ObjectionTold
 from agent.objecting import BOUNDS, Delays, Objecting, objection
 from agent.privacy import one
 from agent.sections import Config, Consent

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from agent.asked import Cancelled, Permitted
 from agent.consent import probing_txt
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
 from agent.inventory import Inventory
 from agent.ipc import Type
 from agent.lab import leave
-from agent.messages import Cancelled, Permitted
 from agent.model import Endpoint, Observation
 from agent.permission import Permission, exporter_section, opened, prober_section
 from agent.privacy import Sets, one

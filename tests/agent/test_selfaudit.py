@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from agent.asked import Knocks, OutcomeOf
 from agent.leave import Budget, Grant
-from agent.messages import Counters, Knocks, OutcomeOf
+from agent.messages import Counters
 from agent.selfaudit import LATE, MAX_WAITING, SOON, SelfAudit
 
 

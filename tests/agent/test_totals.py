@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import ipc
+from agent.body import MAX_COUNTERS, MAX_INTERFACES
 from agent.ipc import Type
-from agent.messages import MAX_COUNTERS, MAX_INTERFACES, Counters, Interface, validated
+from agent.messages import Counters, Interface, validated
 from agent.totals import FILE, MAX_COUNTS, MAX_GAUGES, Totals
 
 

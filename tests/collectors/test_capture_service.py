@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent import ipc
+from agent.body import MAX_VALUE
 from agent.errors import InputError
 from agent.ipc import Type
-from agent.messages import MAX_VALUE, validated
+from agent.messages import validated
 from agent.model import Endpoint, Observation
 from collectors import service
 from collectors.outbox import Outbox

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import ipc
+from agent.body import MAX_BATCH
 from agent.ipc import Type
-from agent.messages import MAX_BATCH, validated
+from agent.messages import validated
 from agent.model import Endpoint, Observation
 from collectors.outbox import MAX_VALUE, Outbox, written
 

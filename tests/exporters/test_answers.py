@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import ipc
+from agent.asked import Noted
 from agent.bucket import TOKENLESS
 from agent.ipc import Type
-from agent.messages import Noted, validated
+from agent.messages import validated
 from exporters import service
 from exporters.answers import MAX_TOKEN, Answers, Names, Probing, _form_fields
 from exporters.web import MAX_BODY, Web

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
 from agent import objecting
+from agent.asked import Permitted
 from agent.consent.history import History
 from agent.inventory import Inventory
 from agent.lab import leave
 from agent.leave import OUTCOMES, PIECES, PROBES, REASONS
-from agent.messages import Permitted
 from agent.permission import Permission
 from agent.standing import BASES, STATES
 from tests.agent import leaving

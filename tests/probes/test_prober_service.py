@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent import ipc
+from agent.asked import OutcomeOf
 from agent.ipc import Type
-from agent.messages import OutcomeOf, validated
+from agent.messages import validated
 from probes import service
 from tests.probes.peers import ANSWER, Peer, endless, grant, says, silent
 

@@ -15,9 +15,9 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
+from agent.asked import Knocks, OutcomeOf
 from agent.audit.verify import exported
 from agent.leave import Budget, Grant
-from agent.messages import Knocks, OutcomeOf
 from agent.selfaudit import LATE, SelfAudit
 from tests.live.knocking.capture import ACK, FIN, RST, SYN
 

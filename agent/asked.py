@@ -1,0 +1,154 @@
+"""What the messages about leave may hold: grants' outcomes, orders, objections, and how all of it stands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from agent.body import MAX_VALUE, Address, Body, Count, Counter, Digest, Gauge, Id, Label, Port, Time, kind
+from agent.leave import OUTCOMES
+
+
+def _outcome(text: str) -> str:
+    if text not in OUTCOMES:
+        raise ValueError("is not an outcome of a probe")
+    return text
+
+
+class Knock(Body):
+    """One connection of the prober's: where from, where to, and when it was begun."""
+
+    source: Address
+    source_port: Port
+    address: Address
+    port: Port
+    time: Time
+
+
+class Answered(Body):
+    """One fact in the answer to a probe. The server is the grant's; the prober does not say which."""
+
+    kind: Annotated[str, AfterValidator(kind)]
+    value: Annotated[str, Field(max_length=MAX_VALUE)]
+
+
+class OutcomeOf(Body):
+    """What became of the grant ``id``. ``detail``: a few words with no data of the answer in them.
+
+    ``certificate``: SHA-256 of the leaf that was shown, "" without one; ``milliseconds``: from the first connection to
+    the end; ``statuses``: of the responses, in order.
+    """
+
+    id: Id
+    outcome: Annotated[str, AfterValidator(_outcome)]
+    detail: Annotated[str, Field(max_length=200)]
+    knocks: Annotated[list[Knock], Field(max_length=8)]
+    statuses: Annotated[list[Annotated[int, Field(ge=100, le=999)]], Field(max_length=8)]
+    bytes: Count
+    milliseconds: Count
+    certificate: Digest | Literal[""]
+    told: Annotated[list[Answered], Field(max_length=64)]
+
+
+class Cancelled(Body):
+    """What was named by the cancellation or withdrawal of this number has ended: not one packet more of it."""
+
+    number: Count
+
+
+class Knocks(Body):
+    """Distinct connections that began at the probe's own addresses, as capture saw their SYNs."""
+
+    knocks: Annotated[list[Knock], Field(max_length=256)]
+
+
+class Order(Body):
+    """A command: its verb, of agent.desk.VERBS, and what it needs, which the verb itself checks."""
+
+    verb: Label
+    words: dict[str, Any]
+
+
+class ObjectionTold(Body):
+    """A no that came in by the answers' socket. It can only take permission away."""
+
+    number: Count
+    prefix: Annotated[str, Field(max_length=49)] | None
+    token: Annotated[str, Field(max_length=128)] | None
+    headers: bool
+
+
+class Noted(Body):
+    """What became of the objection of that number. ``receipt``: the id under which it is on record, "" where it is not.
+
+    "noted" says nothing of whose it is or what it stopped; "syntax": it names no prefix and has no token; "rate": there
+    were too many without a token; "unavailable": it could not be put on record.
+    """
+
+    number: Count
+    status: Literal["noted", "syntax", "rate", "unavailable"]
+    receipt: Label
+
+
+class Decided(Body):
+    """How often leave was "granted", or "refused" for this reason."""
+
+    decision: Label
+    reason: Label
+    count: Count
+
+
+class Ran(Body):
+    """How many probes of a kind have ended so."""
+
+    probe: Label
+    outcome: Label
+    count: Count
+
+
+class Recorded(Body):
+    """How many consent records of a basis are in a state."""
+
+    basis: Label
+    state: Label
+    count: Count
+
+
+class Delay(Body):
+    """A histogram of seconds: the upper bound of each bucket, how many are in it and those below, all, their sum."""
+
+    buckets: list[Annotated[list[Gauge], Field(min_length=2, max_length=2)]]
+    count: Count
+    sum: Gauge
+
+
+class Permitted(Body):
+    """All that is shown of consent, knocking and the log. Counts alone.
+
+    ``refused_now``: servers worth knocking at, by the reason why nobody does; ``missing``: for each piece of arming
+    whether it is; ``mapping_ages`` and ``checkpoint_age`` in seconds, the last None where none has reached a sink.
+    """
+
+    prober: bool
+    running: Count
+    decisions: list[Decided]
+    refused_now: dict[Label, Count]
+    outcomes: list[Ran]
+    missing: dict[Label, bool]
+    killed: bool
+    clock_synced: bool
+    customers: Count
+    records: list[Recorded]
+    standing_objections: Count
+    waiting: Count
+    mapping_ages: dict[Label, Gauge]
+    breakers: dict[Label, Count]
+    log_entries: Count
+    log_failures: Count
+    checkpoint_age: Gauge | None
+    checkpoint_failures: Count
+    objections: dict[Counter, Count]
+    effects_pending: Count
+    effect_seconds: Delay
+    self_audit: dict[Counter, Count]
