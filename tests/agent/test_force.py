@@ -275,7 +275,7 @@ def test_what_was_made_of_sets_that_have_been_replaced_is_let_go(tmp_path: Path)
     world.looks(1)
     register.waits.set()
     register.objections.append("192.0.2.0/32")
-    other = world.config.model_copy(update={"log": world.config.log.model_copy(update={"level": "error"})})
+    other = world.config.model_copy(update={"capture": world.config.capture.model_copy(update={"queue": 7})})
     world.force.take(other, Loaded(), world.doors)
     number = world.doors.told["capture"][-1]["number"]
     assert world.doors.told["capture"][-1]["withdrawn"] == 2
