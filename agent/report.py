@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from agent import ipc
+from agent.ipc import Type
 from agent.screen import colour, printable, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from agent.model import Assessment, Evidence, Finding
 
@@ -130,3 +132,14 @@ def _evidence_table(evidence: Sequence[Evidence]) -> str:
         for e in sorted(evidence, key=lambda e: -e.weight)
     ]
     return table(("weight", "port", "fingerprint", "what was seen"), rows)
+
+
+def told(assessments: list[Assessment]) -> Iterator[bytes]:
+    """The answer to "which servers": one message each, then the count. Made one by one, as the client takes them."""
+    for assessment in assessments:
+        try:
+            yield ipc.frame(Type.ASSESSMENT, as_json(assessment))
+        except ValueError:
+            # A server that said more than a message holds is told without what it said.
+            yield ipc.frame(Type.ASSESSMENT, as_json(assessment) | {"evidence": [], "names": []})
+    yield ipc.frame(Type.END, {"count": len(assessments)})

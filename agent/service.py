@@ -8,12 +8,9 @@ agent/role_agent.py is the supervisor's part of it.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
-from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
@@ -30,9 +27,10 @@ from agent.muting import Muting
 from agent.notify import PULSE, READY, STOPPING
 from agent.permission import Permission, exporter_section, opened
 from agent.reload import Reloads
-from agent.report import as_json
+from agent.report import told
 from agent.rights import keep
 from agent.snapshot import Tally, aggregates
+from agent.supervised import configured, ending_with
 
 if TYPE_CHECKING:
     import logging
@@ -237,10 +235,10 @@ class Service:
         self._send(exporter, Type.SECTION, exporter_section(self._config, self._now()))
 
     def _observe(self, message: Any) -> None:
-        for told in message.told:
-            self._tally.observations[told.kind] += 1
-            self._keeping.observe(told.observation())
-            self._muting.heard(told.address, self._monotonic())
+        for one in message.told:
+            self._tally.observations[one.kind] += 1
+            self._keeping.observe(one.observation())
+            self._muting.heard(one.address, self._monotonic())
 
     def _learn(self, observation: Observation) -> None:
         """A probe has told a fact."""
@@ -343,41 +341,6 @@ class Service:
             "unreadable": inputs.unreadable if inputs else 0,
             "servers": len(self._inventory),
         }
-
-
-def told(assessments: list[Assessment]) -> Iterator[bytes]:
-    """The answer to "which servers": one message each, then the count. Made one by one, as the client takes them."""
-    for assessment in assessments:
-        try:
-            yield ipc.frame(Type.ASSESSMENT, as_json(assessment))
-        except ValueError:
-            # A server that said more than a message holds is told without what it said.
-            yield ipc.frame(Type.ASSESSMENT, as_json(assessment) | {"evidence": [], "names": []})
-    yield ipc.frame(Type.END, {"count": len(assessments)})
-
-
-def configured(supervisor: socket) -> tuple[Config, Loaded] | None:
-    """What the supervisor sends first; None if it has gone. Raises ConfigError, Unexpected."""
-    first = ipc.alone(supervisor, frozenset({Type.CONFIGURATION}))
-    if first is None:
-        return None
-    message = validated(*first)
-    return check(message.config, "configuration"), message.loaded
-
-
-@contextmanager
-def ending_with(supervisor: socket) -> Iterator[None]:
-    """SIGTERM is taken as the supervisor's end: what waits is written first."""
-
-    def caught(*_: object) -> None:
-        with suppress(OSError):
-            supervisor.shutdown(SHUT_RDWR)
-
-    before = signal.signal(signal.SIGTERM, caught)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def main(words: list[str]) -> int:
