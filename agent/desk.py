@@ -7,13 +7,14 @@ and who gives it, does all of it at once, and gives what it comes to as objects 
 from __future__ import annotations
 
 import gc
+import logging
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
 from agent.audit.log import AuditError
-from agent.errors import ConfigError, InputError
+from agent.errors import ConfigError, FailedError, InputError
 from agent.ipc import Type
 
 if TYPE_CHECKING:
@@ -116,6 +117,12 @@ def frames(office: Office | None, verb: str, words: dict[str, Any], who: Who) ->
     except ConfigError as error:
         items = []
         yield ipc.frame(Type.REPLY, {"error": str(error), "exit": error.exit_code})
+    except Exception as error:
+        # Ours, and not a reason for everybody else to lose the agent: what an order records, it records whole.
+        items = []
+        logging.getLogger("agent").exception("an order failed", extra={"verb": verb})
+        text = f"the daemon failed at this order ({type(error).__name__}); its log says where"
+        yield ipc.frame(Type.REPLY, {"error": text, "exit": FailedError.exit_code})
     for item in items:
         yield _reply(item)
     yield ipc.frame(Type.END, {"count": len(items)})

@@ -25,3 +25,9 @@ class UnavailableError(ConfigError):
     """Who was to answer is not there, or does not answer; the text says who and where it was looked for."""
 
     exit_code = 69  # EX_UNAVAILABLE of sysexits.h
+
+
+class FailedError(ConfigError):
+    """The daemon failed at what it was asked, by a fault of ours; its log says where."""
+
+    exit_code = 70  # EX_SOFTWARE of sysexits.h

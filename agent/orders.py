@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agent import ipc
 from agent.config import load
 from agent.desk import answered
-from agent.errors import ConfigError, InputError, UnavailableError
+from agent.errors import ConfigError, FailedError, InputError, UnavailableError
 from agent.ipc import Type
 from agent.keeping import directory_of
 from agent.office import Office, Who
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0  # for each wait: a large import is written to the disk before it is answered
 _ANSWERS = frozenset({Type.REPLY, Type.END})
-_FAMILIES = {cls.exit_code: cls for cls in (ConfigError, InputError, UnavailableError)}
+_FAMILIES = {cls.exit_code: cls for cls in (ConfigError, InputError, UnavailableError, FailedError)}
 
 
 def add_options(parser: ArgumentParser) -> None:

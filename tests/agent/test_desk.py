@@ -174,3 +174,17 @@ def test_no_words_make_a_desk_fall_over(office: Office, name: str, words: dict[s
     assert answer[-1][0] is Type.END
     assert [kind for kind, _ in answer[:-1]] == [Type.REPLY] * (len(answer) - 1)
     office.kill_switch.unlink(missing_ok=True)
+
+
+def test_a_fault_of_ours_is_the_end_of_an_order_and_of_nothing_else(
+    office: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(VERBS, "made.up", "tests.agent.test_desk:_broken")
+    (kind, body), (end, count) = read(frames(office, "made.up", {}, WHO))
+    assert (kind, body["exit"], end, count) == (Type.REPLY, 70, Type.END, {"count": 0})
+    assert body["error"] == "the daemon failed at this order (ZeroDivisionError); its log says where"
+    assert "an order failed" in caplog.text
+
+
+def _broken(office: Office, words: object, who: object) -> list[dict[str, object]]:
+    return [{"never": 1 // 0}]
