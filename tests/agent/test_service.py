@@ -47,11 +47,12 @@ class House:
 
     def __init__(self, directory: Path, config: Config, store: Store | None = None) -> None:
         self.directory = directory
+        self.clock = NOON
         self.supervisor: ipc.Link | None = None
         self.inventory = Inventory(book(), catalogue(), config.agent.max_servers)
         self.service = Service(
             config=config, inventory=self.inventory, kev=KEV, log=logging.getLogger("agent"),
-            now=lambda: NOON, monotonic=time.monotonic, store=store,
+            now=lambda: self.clock, monotonic=time.monotonic, store=store,
         )  # fmt: skip
 
     def link(self, door: str, *accepted: Type) -> ipc.Link:
@@ -148,6 +149,24 @@ def test_the_whole_way(tmp_path: Path) -> None:
         assert [body["address"] for kind, body in answers if kind is Type.ASSESSMENT] == ["192.0.2.1", "2001:db8::25"]
         assert answers[-1] == (Type.END, {"count": 2})
         assert [len(house.ask(what="assessments", address=a)) for a in ("192.0.2.1", "192.0.2.9")] == [2, 1]
+
+
+def test_the_exporter_is_told_each_day_what_is_published(tmp_path: Path) -> None:
+    """probing.txt says until when it holds, so that it has to be made anew while nothing else changes."""
+    with living(tmp_path) as house:
+        exporter = house.exporter()
+        shown(exporter)
+        house.clock += 86_400.0
+        house.ask(what="status")
+        house.capture()
+        kinds = []
+        while Type.SECTION not in kinds:
+            received = exporter.receive()
+            assert received is not None
+            kinds.append(received[0])
+            if received[0] is Type.SNAPSHOT:
+                exporter.send(Type.SHOWN, {"number": received[1]["number"]})
+        assert kinds[-2:] == [Type.SNAPSHOT, Type.SECTION]
 
 
 def test_a_snapshot_has_every_known_label_from_the_start_and_no_address(tmp_path: Path) -> None:
