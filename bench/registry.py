@@ -27,6 +27,7 @@ from agent.audit.log import Log
 from agent.consent.written import rfc3339
 from agent.ipc import Type
 from agent.lab import files, servers
+from agent.lab.sessions import PLAIN
 from agent.orders import opened
 from agent.sections import Agent, Capture, Config, Consent, Exporter
 from agent.supervisor import Daemon
@@ -89,7 +90,7 @@ def rows(customers: int) -> Iterator[tuple[str, dict[str, Any]]]:
 def configured(directory: Path, **consent: Any) -> Config:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     capture = directory / "edge.pcap"
-    capture.write_bytes(files.pcap(servers.gathered((servers.exchange("2016", "192.0.2.1"), servers.PLAIN))))
+    capture.write_bytes(files.pcap(servers.gathered((servers.exchange("2016", "192.0.2.1"), PLAIN))))
     (directory / "state").mkdir(mode=0o700, exist_ok=True)
     return Config(
         capture=Capture(files=(str(capture),)),
@@ -109,7 +110,7 @@ def running(config: Config) -> Iterator[Namespace]:
 
 
 def measured(what: str, options: Namespace, work: Callable[[], object]) -> None:
-    ended, (told, tells) = SPAWN.Event(), SPAWN.Pipe(duplex=False)
+    ended, (hears, tells) = SPAWN.Event(), SPAWN.Pipe(duplex=False)
     asker = SPAWN.Process(target=asking, args=(options.control, ended, tells))
     asker.start()
     time.sleep(1)
@@ -118,12 +119,12 @@ def measured(what: str, options: Namespace, work: Callable[[], object]) -> None:
     took = time.perf_counter() - began
     time.sleep(2)  # what comes after it counts too
     ended.set()
-    waiting = told.recv()
+    waiting = hears.recv()
     asker.join()
     waits = [1000 * wait for wait in waiting]
     high = quantiles(waits, n=100, method="inclusive")[98]
-    told = f"median {median(waits):6.1f} ms  p99 {high:7.1f} ms  longest {max(waits):8.1f} ms"
-    print(f"{what:20} {took:7.1f} s   waits: {told}", flush=True)
+    line = f"median {median(waits):6.1f} ms  p99 {high:7.1f} ms  longest {max(waits):8.1f} ms"
+    print(f"{what:20} {took:7.1f} s   waits: {line}", flush=True)
 
 
 def imported(options: Namespace, customers: int) -> None:
