@@ -27,7 +27,7 @@ from agent.audit.log import Log
 from agent.consent.written import rfc3339
 from agent.ipc import Type
 from agent.lab import files, servers
-from agent.lab.sessions import PLAIN
+from agent.lab.traffic import PLAIN
 from agent.orders import opened
 from agent.sections import Agent, Capture, Config, Consent, Exporter
 from agent.supervisor import Daemon
