@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import import_module
 
 from agent.config import dump, load
 from agent.errors import InputError
@@ -18,9 +20,17 @@ def check_main(words: list[str]) -> int:
         words, "check-config", "Checks a configuration file; exit 78 and every fault if it cannot be used."
     )
     if path is not None:
-        usable(load(path), path)
+        config = load(path)
+        usable(config, path)
+        web_usable(config)
         print(f"{path}: can be used")
     return 0
+
+
+def web_usable(config: Config) -> None:
+    """Raises ConfigError where the file of exporter.web_config cannot be used. Who serves by it reads it as well."""
+    if config.exporter.web_config:
+        import_module("exporters.webconfig").read(config.exporter.web_config, os.environ.get("CREDENTIALS_DIRECTORY"))
 
 
 def dump_main(words: list[str]) -> int:

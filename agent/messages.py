@@ -227,12 +227,16 @@ class LogSection(Body):
 
 
 class ExporterSection(Body):
-    """``probing_txt``: the text that is served as such, "" for none; ``operator`` and ``contact`` as customers know."""
+    """``probing_txt``: the text that is served as such, "" for none; ``operator`` and ``contact`` as customers know.
+
+    ``web_config``: path of the web configuration file, "" for none.
+    """
 
     log: LogSection
     probing_txt: Annotated[str, Field(max_length=MAX_VALUE)] = ""
     operator: Annotated[str, Field(max_length=200)] = ""
     contact: Annotated[str, Field(max_length=200)] = ""
+    web_config: Annotated[str, Field(max_length=4096)] = ""
 
 
 _BODIES: dict[Type, TypeAdapter[Any]] = {

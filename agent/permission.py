@@ -304,6 +304,7 @@ def exporter_section(config: Config, now: float) -> dict[str, Any]:
     """What the exporter is told of the configuration. ``now``: seconds since the epoch, when probing.txt is made."""
     text = probing_txt.served(config, now)
     told = {"operator": config.consent.operator, "contact": config.probe.contact, "probing_txt": text}
+    told["web_config"] = config.exporter.web_config
     return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}}
 
 

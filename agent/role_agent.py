@@ -31,7 +31,7 @@ from agent.rights import keep
 from agent.role_doors import GUESTS, path_of, taken_over
 from agent.run import configured
 from agent.sections import Exporter
-from agent.sockets import door
+from agent.sockets import LISTENERS, door
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ def read(path: str) -> Config:
         raise ConfigError(str(error)) from None
     log = logging.getLogger("agent")
     for key, value in Exporter().model_dump().items():
-        if getattr(config.exporter, key) != value:
+        if key in LISTENERS and getattr(config.exporter, key) != value:
             log.warning("a socket unit says where the pages are", extra={"ignored": f"exporter.{key}"})
     if config.capture.cpus:
         log.warning("the unit of capture says on which CPUs it runs", extra={"ignored": "capture.cpus"})

@@ -277,6 +277,9 @@ class Exporter(Section):
     listen: Annotated[str, AfterValidator(_listen)] = _key(
         "127.0.0.1:10125", "exporter", "address and port of /metrics; port 0 takes any free one"
     )
+    web_config: Place = _key(
+        "", "exporter", "web configuration file, as of Prometheus' exporters: TLS, passwords; empty: neither"
+    )
     answers: Annotated[str, AfterValidator(_listen_or_not)] = _key(
         "", "exporter", "address and port where objections are taken, behind your proxy; empty: nowhere"
     )

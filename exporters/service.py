@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import queue
 import sys
 import threading
@@ -15,6 +16,7 @@ from prometheus_client import exposition as plain
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from agent import ipc
+from agent.errors import ConfigError
 from agent.ipc import Type
 from agent.logfmt import begin
 from agent.messages import validated
@@ -22,6 +24,7 @@ from agent.notify import PULSE, READY
 from agent.rights import keep
 from exporters.answers import Answers, Names, Probing
 from exporters.prometheus import not_ready, registry
+from exporters.readiness import components
 from exporters.web import Pages, Web
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from agent.asked import Noted
     from agent.messages import ExporterSection, Snapshot
+    from exporters.entrance import Entrance
     from exporters.web import Serves
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, and nobody will hand over another
@@ -143,7 +147,22 @@ def pages(latest: Latest, reload: Callable[[], str | None]) -> Pages:
         media, encode = next(form for name, form in forms.items() if name in accept)
         return media, encode(families)
 
-    return Pages(running, metrics, lambda: not_ready(latest.get()), reload)
+    return Pages(
+        running,
+        metrics,
+        lambda: not_ready(latest.get()),
+        reload,
+        lambda: components(latest.get(), time.time()),
+    )
+
+
+def entrance(path: str, log: logging.Logger) -> Entrance:
+    """Who looks at everybody that comes in to the pages, by this file. Raises ConfigError."""
+    from exporters.entrance import Entrance
+
+    made = Entrance(path, os.environ.get("CREDENTIALS_DIRECTORY"), log, time.monotonic, time.time)
+    made.open()
+    return made
 
 
 def running_version() -> str:
@@ -189,6 +208,8 @@ def serve(link: ipc.Link | None, lifeline: socket.socket | None, latest: Latest,
 def main(words: list[str]) -> int:
     """``agent=FD listen=FD lifeline=FD``: be the exporter role. 75 when nobody is left, 70 for a fault of ours.
 
+    78 where the web configuration cannot be used; the log says what would be right.
+
     Without ``lifeline`` it ends with its first agent. ``answers=FD`` and ``probing=FD``: sockets for what customers and
     their networks ask (exporters/answers.py), where there are any.
     """
@@ -198,8 +219,14 @@ def main(words: list[str]) -> int:
     if first is None:
         return GONE
     latest = Latest()
-    latest.section(validated(*first))
+    section = validated(*first)
+    latest.section(section)
     log = logging.getLogger("exporter")
+    try:
+        guards = entrance(section.web_config, log) if section.web_config else None
+    except ConfigError as error:
+        log.error("web configuration cannot be used", extra={"error": str(error)})
+        return ConfigError.exit_code
     agent = Agent(link)
     served: dict[str, Serves] = {
         "listen": pages(latest, agent.reload),
@@ -207,7 +234,7 @@ def main(words: list[str]) -> int:
         "probing": Probing(lambda: latest.probing_txt),
     }
     for name in served.keys() & handed.keys():
-        web = Web(handed[name], served[name])
+        web = Web(handed[name], served[name], guards if name == "listen" else None)
         threading.Thread(target=web.serve_forever, name=name, daemon=True).start()
         log.info("serving", extra={"what": name, "port": web.server_address[1]})
     PULSE.tell(READY)

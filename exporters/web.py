@@ -6,24 +6,28 @@ served, each on a socket of its own, is in exporters/answers.py.
 
 from __future__ import annotations
 
+import io
+import json
 import threading
+import time
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
 from socketserver import BaseServer, TCPServer, ThreadingMixIn
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
 MAX_CONNECTIONS = 32  # at once; one Prometheus needs one
-SECONDS = 10.0  # that a client may take for each step of a request
+SECONDS = 10.0  # that a client may take to shake hands, to ask, and to take the answer: so many for each of the three
 MAX_BODY = 4096  # bytes of a POST that are taken from the client
 RELOAD = "/-/reload"
 
 TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>knockfirst</title></head><body>
 <h1>knockfirst {version}</h1>
@@ -68,9 +72,31 @@ def not_allowed(allowed: str, text: str) -> Answer:
     return Answer(HTTPStatus.METHOD_NOT_ALLOWED, TEXT, text.encode(), (("Allow", allowed),))
 
 
+class Guards(Protocol):
+    """Who looks at everybody that comes in (exporters/entrance.py)."""
+
+    @property
+    def head(self) -> tuple[tuple[str, str], ...]: ...
+
+    def secured(self, connection: socket.socket, seconds: float) -> socket.socket: ...
+
+    def part(self, connection: socket.socket) -> None: ...
+
+    def refusal(self, authorization: str) -> Answer | None: ...
+
+
+class Component(NamedTuple):
+    """How a part of the whole is: "ok", "warning" or "error", and why; reasons of an error are those of not_ready."""
+
+    name: str
+    state: str
+    why: str = ""
+
+
 class Pages(NamedTuple):
     """What is served. ``metrics``: Accept header to media type and exposition; ``not_ready``: the reasons.
 
+    ``components``: the parts, of which some is in error where there are such reasons.
     ``reload``: reads the configuration anew and gives the error that kept it from being taken, or None. Raises OSError
     where nobody says what became of it.
     """
@@ -79,6 +105,7 @@ class Pages(NamedTuple):
     metrics: Callable[[str], tuple[str, bytes]]
     not_ready: Callable[[], list[str]]
     reload: Callable[[], str | None]
+    components: Callable[[], list[Component]] = list
 
     def answer(self, path: str, accept: str) -> Answer:
         """The response to a GET of ``path`` (query included)."""
@@ -89,7 +116,7 @@ class Pages(NamedTuple):
             case "/-/healthy":
                 return Answer(HTTPStatus.OK, TEXT, b"healthy\n")
             case "/-/ready":
-                return self._ready()
+                return self._ready(as_json=JSON in accept.lower())
             case "/-/reload":
                 return not_allowed("POST", "a reload is asked for by POST\n")
             case "/":
@@ -114,8 +141,13 @@ class Pages(NamedTuple):
             return Answer(HTTPStatus.BAD_REQUEST, TEXT, f"not reloaded: {error}\n".encode())
         return Answer(HTTPStatus.OK, TEXT, b"reloaded\n")
 
-    def _ready(self) -> Answer:
+    def _ready(self, *, as_json: bool) -> Answer:
         reasons = self.not_ready()
+        if as_json:
+            status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+            parts = {part.name: {"state": part.state, "why": part.why} for part in self.components()}
+            said = {"ready": not reasons, "not_ready": reasons, "components": parts}
+            return Answer(status, JSON, json.dumps(said, indent=2).encode() + b"\n")
         if not reasons:
             return Answer(HTTPStatus.OK, TEXT, b"ready\n")
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, TEXT, "".join(f"not ready: {r}\n" for r in reasons).encode())
@@ -127,6 +159,45 @@ def _is_loopback(client: str) -> bool:
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
+class _Within(io.RawIOBase):
+    """A connection of which everything is read within ``seconds``, and then everything written within as many.
+
+    A client that sends or takes a byte now and then gains nothing by it.
+    """
+
+    def __init__(self, connection: socket.socket, seconds: float) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._asked = time.monotonic() + seconds
+        self._answered: float | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._until(self._asked)
+        return self._connection.recv_into(buffer)
+
+    def write(self, data: Any) -> int:
+        """All of it is written when this returns. Raises OSError, TimeoutError among them."""
+        if self._answered is None:
+            self._answered = time.monotonic() + self._seconds
+        rest = memoryview(data)
+        while rest:
+            self._until(self._answered)
+            rest = rest[self._connection.send(rest) :]
+        return len(data)
+
+    def _until(self, end: float) -> None:
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the client is too slow")
+        self._connection.settimeout(left)
+
+
 class Request(BaseHTTPRequestHandler):
     """One request. The standard library bounds line length and number of headers; we bound the time."""
 
@@ -135,8 +206,15 @@ class Request(BaseHTTPRequestHandler):
     server_version = "knockfirst"
     sys_version = ""
 
+    def setup(self) -> None:
+        self.connection = self.request
+        within = _Within(self.connection, self.timeout)
+        self.rfile = io.BufferedReader(within)
+        # Not buffered, as in the base class: what is written is gone when it returns.
+        self.wfile = cast("io.BufferedIOBase", within)
+
     def do_GET(self) -> None:
-        self._say(self.server.pages.answer(self.path, self.headers.get("Accept", "")))
+        self._say(self._refusal() or self.server.pages.answer(self.path, self.headers.get("Accept", "")))
 
     def do_POST(self) -> None:
         # Whoever sends a body is let finish, within bounds: it would not read the answer before that.
@@ -147,7 +225,16 @@ class Request(BaseHTTPRequestHandler):
             body = self.rfile.read(min(length, MAX_BODY))
         media, accept = (self.headers.get(name, "") for name in ("Content-Type", "Accept"))
         posted = Posted(self.path, media, body, len(body) == length, self.client_address[0], accept)
-        self._say(self.server.pages.posted(posted))
+        self._say(self._refusal() or self.server.pages.posted(posted))
+
+    def _refusal(self) -> Answer | None:
+        guards = self.server.guards
+        return guards.refusal(self.headers.get("Authorization", "")) if guards else None
+
+    def end_headers(self) -> None:
+        for name, value in self.server.guards.head if self.server.guards else ():
+            self.send_header(name, value)
+        super().end_headers()
 
     def _say(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -167,16 +254,17 @@ class Request(BaseHTTPRequestHandler):
 
 
 class Web(ThreadingMixIn, TCPServer):
-    """Serves pages on a socket that is already listening, at most MAX_CONNECTIONS at once."""
+    """Serves pages on a socket that is listening already, to at most MAX_CONNECTIONS, whom ``guards`` let in."""
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket, pages: Serves) -> None:
+    def __init__(self, listener: socket.socket, pages: Serves, guards: Guards | None = None) -> None:
         # The base class would open and bind a socket of its own.
         BaseServer.__init__(self, listener.getsockname()[:2], Request)
         self.socket = listener
         self.pages = pages
+        self.guards = guards
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
@@ -184,10 +272,20 @@ class Web(ThreadingMixIn, TCPServer):
         return self._places.acquire(blocking=False)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # Hands are shaken here and not where connections are taken: a client that says nothing holds up nobody.
         try:
+            if self.guards:
+                request = self.guards.secured(request, Request.timeout)
             super().process_request_thread(request, client_address)
+        except OSError:
+            pass  # It did not come to a request; the connection is closed.
         finally:
             self._places.release()
+
+    def shutdown_request(self, request: Any) -> None:
+        if self.guards:
+            self.guards.part(request)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away in the middle is not an event."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -133,3 +135,72 @@ def test_silent_clients_take_places_and_give_them_back(monkeypatch: pytest.Monke
             assert client.recv(1) == b""
             client.close()
         assert b"200" in said(where, b"GET /-/healthy HTTP/1.0\r\n\r\n")
+
+
+def test_ready_as_json_for_who_asks_so() -> None:
+    with serving() as where:
+        request = b"GET /-/ready HTTP/1.0\r\nAccept: application/json\r\n\r\n"
+        head, _, body = said(where, request).partition(b"\r\n\r\n")
+        assert b" 503 " in head.splitlines()[0]
+        assert b"Content-Type: application/json" in head
+        found = json.loads(body)
+        assert found["ready"] is False
+        assert found["not_ready"] == ["no_snapshot"]
+        assert found["components"]["agent"] == {"state": "error", "why": "it has not told anything yet"}
+        # Text for everybody else: browsers and probes of load balancers take anything.
+        assert said(where, request.replace(b"application/json", b"*/*")).endswith(b"not ready: no_snapshot\n")
+
+
+def test_no_request_makes_it_connect_anywhere() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as tempting, serving() as where:
+        there = f"127.0.0.1:{tempting.getsockname()[1]}".encode()
+        for path in (b"/metrics", b"/", b"/-/ready", b"/-/reload", b"/probe"):
+            for target in (
+                path + b"?target=" + there, path + b"?url=http://" + there + b"/&module=http",
+                b"http://" + there + path, b"//" + there + path, path + b"#" + there, there,
+            ):  # fmt: skip
+                heads = b"Host: %s\r\nX-Forwarded-Host: %s\r\nReferer: http://%s/\r\n\r\n" % (there, there, there)
+                for method in (b"GET ", b"HEAD ", b"POST ", b"CONNECT ", b"OPTIONS "):
+                    assert said(where, method + target + b" HTTP/1.1\r\n" + heads).startswith(b"HTTP/1.")
+        tempting.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            tempting.accept()
+
+
+def test_what_a_query_or_a_host_says_changes_nothing() -> None:
+    with serving() as where:
+        bodies = {
+            said(where, request).partition(b"\r\n\r\n")[2]
+            for request in (
+                b"GET /-/ready HTTP/1.0\r\n\r\n",
+                b"GET /-/ready?target=192.0.2.1 HTTP/1.0\r\n\r\n",
+                b"GET /-/ready HTTP/1.0\r\nHost: 192.0.2.1\r\n\r\n",
+            )
+        }
+        assert len(bodies) == 1
+
+
+def test_a_request_byte_by_byte_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.Request, "timeout", 0.4)
+    with serving() as where, connected(where) as client:
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            for byte in b"GET / HTTP/1.0\r\nA: " + b"a" * 500:
+                client.sendall(bytes((byte,)))
+                time.sleep(0.05)
+        assert time.monotonic() - began < 5
+
+
+def test_who_does_not_take_its_answer_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.Request, "timeout", 0.4)
+    long = web.Answer(web.HTTPStatus.OK, web.TEXT, b"x" * (64 << 20))
+    monkeypatch.setattr(web.Pages, "answer", lambda *_: long)
+    with serving() as where:
+        idle = [connected(where) for _ in range(web.MAX_CONNECTIONS)]
+        for client in idle:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        time.sleep(1.0)
+        monkeypatch.undo()
+        assert b"200" in said(where, b"GET /-/healthy HTTP/1.0\r\n\r\n")
+        for client in idle:
+            client.close()
