@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,3 +22,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def fuzz_seconds(request: pytest.FixtureRequest) -> float:
     seconds: float = request.config.getoption("--fuzz-seconds")
     return seconds
+
+
+@pytest.fixture(autouse=True)
+def _log_level_as_it_was() -> Iterator[None]:
+    """What a test makes of this process's log (agent.logfmt.begin) is not to be found by those that follow."""
+    root = logging.getLogger()
+    before = root.level
+    yield
+    root.setLevel(before)
