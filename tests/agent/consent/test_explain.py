@@ -27,7 +27,8 @@ from tests.agent.consent.asking import (
     request,
     scope,
 )  # fmt: skip
-from tests.agent.consent.test_decide import TABLE, UNKNOWN
+from tests.agent.consent.test_decide import TABLE
+from tests.agent.consent.test_decide_properties import UNKNOWN
 
 
 def told(asked: Asked) -> dict[str, Input]:
