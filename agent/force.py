@@ -123,7 +123,6 @@ class InForce:
         taken = self._watched.look(now)
         if taken:
             self._since = since if self._since is None else min(since, self._since)
-        if taken:
             self._renew()
             self._tell_all(doors)
             return True
