@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -18,7 +19,6 @@ from socketserver import BaseServer, TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
 MAX_CONNECTIONS = 32  # at once; one Prometheus needs one
@@ -208,6 +208,8 @@ class Request(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         self.connection = self.request
+        # Head and body are two writes: the second would wait until the client acknowledges the first (RFC 896).
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         within = _Within(self.connection, self.timeout)
         self.rfile = io.BufferedReader(within)
         # Not buffered, as in the base class: what is written is gone when it returns.
