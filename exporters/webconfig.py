@@ -84,8 +84,9 @@ def read(path: str, credentials: str | None = None) -> WebConfig:
     ``credentials``: directory that systemd has put files in for us (systemd.exec(5), LoadCredential=): one of the same
     name there is taken in place of ``path``. Relative paths in the file are taken from its own directory.
     """
-    loaded = Path(credentials, Path(path).name) if credentials else None
-    place = str(loaded) if loaded and loaded.exists() else path
+    loaded = f"{credentials}/{Path(path).name}"
+    # One that is there and cannot be read is a fault, and not a reason to read another.
+    place = loaded if credentials and _is_there(loaded) else path
     seen = {place: signature(place)}
     return _Reader(place, seen).read(_content(place, place, MAX_FILE))
 
@@ -97,6 +98,16 @@ def signature(path: str) -> Signature | None:
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_there(path: str) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        pass
+    return True
 
 
 def secured(connection: socket.socket, context: ssl.SSLContext, seconds: float) -> socket.socket:

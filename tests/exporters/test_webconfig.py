@@ -183,7 +183,14 @@ def test_what_systemd_loaded_is_taken_first(place: Path, tmp_path: Path) -> None
     (tmp_path / "web.yml").write_text(f"basic_auth_users: {{loaded: {HASH}}}\n")
     file = written(place, "")
     assert list(read(file, str(tmp_path)).users) == ["loaded"]
-    assert read(file, str(tmp_path / "nowhere")).users == {}
+    for nowhere in ("nowhere", "web.yml"):
+        assert read(file, str(tmp_path / nowhere)).users == {}
+
+
+def test_what_systemd_loaded_and_cannot_be_read_is_a_fault(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "web.yml").symlink_to("web.yml")  # as good as one that is forbidden, and that for root, too
+    with pytest.raises(ConfigError, match=f"{tmp_path}/web.yml: Too many levels"):
+        read(written(place, ""), str(tmp_path))
 
 
 def test_check_config_reads_it_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
