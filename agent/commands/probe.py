@@ -65,7 +65,8 @@ def knock(options: Namespace) -> int:
         if answer["reason"] is not None:
             no = colour(f"not knocked at ({answer['reason']})", "red", coloured(sys.stdout))
             print(f"{printable(options.address)}: {no}: {answer['detail']}")
-            print(f"`knockfirst consent explain {options.address}` says what would have to change")
+            port = "" if options.port == explain.PORT else f" --port {options.port}"
+            print(f"`knockfirst consent explain {options.address}{port}` says what would have to change")
             return 1
         print(f"{options.address}: knocking; entry {answer['entry']} of the log, id {answer['id']}", flush=True)
         print(_ended(give, answer))
