@@ -18,7 +18,7 @@ class Role(NamedTuple):
 
 # The agent is first: nobody can be connected to a door behind which nobody is.
 ROLES = (
-    Role("agent", "agent.service", ""),
+    Role("agent", "agent.serving", ""),
     Role("exporter", "exporters.service", "exporter"),
     Role("prober", "probes.service", "prober"),
     Role("capture", "collectors.service", "capture"),

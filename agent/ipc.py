@@ -55,6 +55,15 @@ class Type(IntEnum):
     WITHDRAWN = 24  # agent -> capture: these prefixes are looked at no more, at once
     KNOCKS = 25  # capture -> agent: connections that were seen to begin at the probe's own address
     CANCELLED = 26  # prober, capture -> agent: what a cancellation or withdrawal named has ended
+    VIEW = 27  # exporter -> agent: a page of the console, for somebody who has said who he is
+    VIEWED = 28  # agent -> exporter: what is on it
+    DUE = 29  # agent -> notifier: tell a customer this
+    ABOUT = 30  # notifier -> agent: the next word to the relay is DATA
+    GO = 31  # agent -> notifier: that is on record, and nothing stands against it; or something does
+    SENT = 32  # notifier -> agent: what became of it
+    BOUNCED = 33  # notifier -> agent: something came back
+    ANSWER = 34  # exporter -> agent: a customer answers to a notice, by its token
+    ANSWERED = 35  # agent -> exporter: what that comes to
 
 
 # The most bytes that the JSON of each may have.
@@ -85,6 +94,15 @@ LIMITS = {
     Type.WITHDRAWN: 256 << 10,
     Type.KNOCKS: 64 << 10,
     Type.CANCELLED: 256,
+    Type.VIEW: 4 << 10,
+    Type.VIEWED: 1 << 20,
+    Type.DUE: 256 << 10,
+    Type.ABOUT: 1 << 10,
+    Type.GO: 1 << 10,
+    Type.SENT: 8 << 10,
+    Type.BOUNCED: 8 << 10,
+    Type.ANSWER: 4 << 10,
+    Type.ANSWERED: 64 << 10,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

@@ -29,6 +29,7 @@ from agent.body import (
 )  # fmt: skip
 from agent.ipc import Type, Unexpected
 from agent.model import Endpoint, Observation
+from agent.notice import About, Answered, AnswerTold, Bounced, Due, Go, Sent, View, Viewed
 
 _endpoint = lru_cache(4096)(Endpoint)
 
@@ -257,6 +258,15 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.ORDER: TypeAdapter(Order),
     Type.OBJECTION: TypeAdapter(ObjectionTold),
     Type.NOTED: TypeAdapter(Noted),
+    Type.VIEW: TypeAdapter(View),
+    Type.VIEWED: TypeAdapter(Viewed),
+    Type.DUE: TypeAdapter(Due),
+    Type.ABOUT: TypeAdapter(About),
+    Type.GO: TypeAdapter(Go),
+    Type.SENT: TypeAdapter(Sent),
+    Type.BOUNCED: TypeAdapter(Bounced),
+    Type.ANSWER: TypeAdapter(AnswerTold),
+    Type.ANSWERED: TypeAdapter(Answered),
 }
 
 

@@ -19,7 +19,7 @@ from pwd import getpwnam
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from agent import ipc, killswitch, service
+from agent import ipc, killswitch, serving
 from agent.config import changes, fingerprint, over
 from agent.errors import ConfigError, InputError
 from agent.ipc import Type
@@ -63,7 +63,7 @@ def be(path: str, doors: Path, lets: list[str]) -> int:
     signal.signal(signal.SIGUSR1, steward.ask_switch)
     steward.begin()
     guests = guests or {name: frozenset({os.geteuid()}) for name in GUESTS}
-    code = service.be(listeners, theirs, guests, Mark(doors / REGISTER, time.monotonic))
+    code = serving.be(listeners, theirs, guests, Mark(doors / REGISTER, time.monotonic))
     return AGAIN if steward.again and not code else code
 
 

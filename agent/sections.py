@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 # What is restarted when a key changes. "nothing": the running processes take it over as they are. Everything else hangs
 # on the agent, so that its restart is one of every role.
-Needs = Literal["nothing", "capture", "exporter", "prober", "agent"]
+Needs = Literal["nothing", "capture", "exporter", "prober", "notifier", "agent"]
 
 Dissector = Literal["smtp", "http", "tls", "mailbox", "dns", "tcp"]
 Encapsulation = Literal["gre", "erspan", "vxlan", "geneve", "gtpu", "tzsp"]
@@ -269,6 +269,27 @@ class Notices(Section):
     """How a customer is told."""
 
     route: str = _key("", "nothing", "mail address of the desk that tells customers what was found", max_length=200)
+    relay: str = _key(
+        "", "notifier", "host and port of the mail relay that takes notices, like [192.0.2.25]:587; empty: none go out"
+    )
+    tls: Literal["starttls", "tls", "none"] = _key(
+        "starttls", "notifier", "how the relay is spoken to: starttls, tls, or none (a relay on this machine alone)"
+    )
+    ca: Place = _key("", "notifier", "certificates of who vouches for the relay (PEM); empty: the system's")
+    user: str = _key(
+        "", "notifier", "user name at the relay; its password: credential `relay-password`", max_length=200
+    )
+    sender: str = _key("", "notifier", "mail address that notices come from and bounces go to", max_length=200)
+    bounces: Place = _key("", "notifier", "Maildir or mbox that bounces arrive in; empty: they are not read")
+    templates: Place = _key("", "notifier", "directory of your own templates, in place of ours of the same name")
+    webhook: str = _key(
+        "", "notifier", "https URL of your own that is told of each step; its secret: credential `webhook-secret`",
+        max_length=200,
+    )  # fmt: skip
+    offer_help: bool = _key(
+        default=False, needs="nothing", description="whether the first notice offers help with the repair, in one line"
+    )
+    fixed_days: int = _key(14, "nothing", "days after a verified fix at which what was found is deleted", ge=1, le=90)
 
 
 class Exporter(Section):
@@ -285,6 +306,21 @@ class Exporter(Section):
     )
     probing: Annotated[str, AfterValidator(_listen_or_not)] = _key(
         "", "exporter", "address and port that serves probing.txt and nothing else; empty: nowhere"
+    )
+    servers: int = _key(
+        0,
+        "nothing",
+        "servers with series of their own, under pseudonyms; 0: none, what there is is counted",
+        ge=0,
+        le=100_000,
+    )
+    pseudonym_days: int = _key(30, "nothing", "days after which a server gets another pseudonym", ge=1, le=366)
+    groups: Place = _key(
+        "", "nothing", "directory of prefix files (NAME.txt): servers are counted for each; empty: not"
+    )
+    least: int = _key(5, "nothing", "servers of a group below which it is counted among the others", ge=5, le=1000)
+    viewers: tuple[str, ...] = _key(
+        (), "nothing", "users of web_config who may see single servers on the console; empty: nobody", max_length=64
     )
 
 

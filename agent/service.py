@@ -8,8 +8,6 @@ agent/role_agent.py is the supervisor's part of it.
 from __future__ import annotations
 
 import os
-import sys
-import time
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,20 +15,17 @@ from agent import ipc
 from agent.config import check
 from agent.diagnosis import diagnosis
 from agent.doors import Connection, Door, Doors
-from agent.errors import ConfigError
 from agent.force import InForce
 from agent.ipc import Type
-from agent.keeping import Keeping, stored
-from agent.logfmt import Sample, begin
+from agent.keeping import Keeping
+from agent.logfmt import Sample
 from agent.messages import Configuration, Loaded, validated
 from agent.muting import Muting
 from agent.notify import PULSE, READY, STOPPING
-from agent.permission import Permission, exporter_section, opened
+from agent.permission import Permission, exporter_section
 from agent.reload import Reloads
 from agent.report import told
-from agent.rights import keep
 from agent.snapshot import Tally, aggregates
-from agent.supervised import configured, ending_with
 
 if TYPE_CHECKING:
     import logging
@@ -46,7 +41,7 @@ if TYPE_CHECKING:
 MAX_CLIENTS = 16  # control connections at once
 
 _CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED, Type.KNOCKS, Type.CANCELLED})
-_EXPORTER = frozenset({Type.SHOWN, Type.RELOAD, Type.OBJECTION})
+_EXPORTER = frozenset({Type.SHOWN, Type.RELOAD, Type.OBJECTION, Type.VIEW, Type.ANSWER})
 _PROBER = frozenset({Type.OUTCOME, Type.CANCELLED})
 _CONTROL = frozenset({Type.ASK, Type.RELOAD, Type.ORDER})
 _SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
@@ -342,58 +337,3 @@ class Service:
             "servers": len(self._inventory),
         }
 
-
-def main(words: list[str]) -> int:
-    """``capture=FD exporter=FD control=FD supervisor=FD``: be the agent role. 0 when the supervisor has gone.
-
-    78 where the store cannot be used.
-    """
-    handed = ipc.inherited(words)
-    return be(handed, handed.pop("supervisor"))
-
-
-def be(
-    listeners: Mapping[str, socket],
-    supervisor: socket,
-    guests: Mapping[str, frozenset[int]] | None = None,
-    registered: Callable[[object], None] | None = None,
-) -> int:
-    """Be the agent role behind these doors. The exit code is that of ``main``; the rest is as in ``Service``."""
-    from agent.exchange.catalogue import catalogue
-    from agent.exchange.fingerprint import book
-    from agent.inventory import Inventory
-
-    first = configured(supervisor)
-    if first is None:
-        return 0
-    config, loaded = first
-    log = begin("agent", config.log.level, config.log.format)
-    store = stored(config.agent)
-    try:
-        if store is not None:
-            store.open()
-        office = opened(config, log)
-    except ConfigError as error:
-        log.error(str(error))
-        return error.exit_code
-    known = catalogue()
-    inventory = Inventory(book(), known, config.agent.max_servers)
-    kev = {flaw.cve: flaw.kev for flaw in known.flaws}
-    service = Service(
-        config=config, inventory=inventory, kev=kev, log=log, now=time.time, monotonic=time.monotonic, loaded=loaded,
-        store=store, office=office, guests=guests,
-        registered=registered,
-    )  # fmt: skip
-    log.info("started", extra={"max_servers": config.agent.max_servers})
-    try:
-        with ending_with(supervisor):
-            service.serve(listeners, supervisor)
-    except Exception:
-        log.exception("the agent role failed")
-        return 70
-    return 0
-
-
-if __name__ == "__main__":
-    keep(frozenset())
-    sys.exit(main(sys.argv[1:]))

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, and nobody will hand over another
 
 
-_ACCEPTED = frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED, Type.NOTED})
+_ACCEPTED = frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED, Type.NOTED, Type.VIEWED, Type.ANSWERED})
 _NOTES = 5.0  # seconds that the agent may take to put an objection on record
 
 

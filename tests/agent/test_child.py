@@ -79,9 +79,9 @@ def test_restarts_wait_longer_and_longer_until_a_role_has_lived() -> None:
 
 
 def test_an_interpreter_that_is_out_of_reach_is_known_by_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert itself("agent.service", "a=1").program == sys.executable
+    assert itself("agent.serving", "a=1").program == sys.executable
     monkeypatch.setattr(os, "access", lambda *_: False)
-    command = itself("agent.service", "a=1")
+    command = itself("agent.serving", "a=1")
     assert (command.program, command.words[0], command.words[-1]) == ("/proc/self/exe", sys.executable, "a=1")
     said = subprocess.run(
         [command.words[0], "-c", "print(42)"], executable=command.program, capture_output=True, text=True, check=True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import ipc
+from agent import ipc, serving
 from agent import service as role
 from agent.config import Config, check
 from agent.exchange.catalogue import catalogue
@@ -282,7 +282,7 @@ def test_the_role_gets_its_configuration_and_ends_with_its_supervisor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The real one would replace the handlers of this process.
-    monkeypatch.setattr(role, "begin", lambda *_: logging.getLogger("agent"))
+    monkeypatch.setattr(serving, "begin", lambda *_: logging.getLogger("agent"))
     for body in ({"config": Config().model_dump(mode="json"), "loaded": {}}, None):
         words, doors = [], {}
         for name in ("capture", "exporter", "prober", "control"):
@@ -294,7 +294,7 @@ def test_the_role_gets_its_configuration_and_ends_with_its_supervisor(
         if body is not None:
             ipc.Link(ours, frozenset()).send(Type.CONFIGURATION, body)
         ours.close()
-        assert role.main([*words, f"supervisor={theirs.detach()}"]) == 0
+        assert serving.main([*words, f"supervisor={theirs.detach()}"]) == 0
 
 
 def test_a_configuration_is_checked_again_on_its_way() -> None:
@@ -304,7 +304,7 @@ def test_a_configuration_is_checked_again_on_its_way() -> None:
     with ours, theirs:
         ipc.Link(ours, frozenset()).send(Type.CONFIGURATION, {"config": {"nonsense": 1}, "loaded": {}})
         with pytest.raises(ConfigError, match=r"configuration: nonsense: no such key"):
-            role.configured(theirs)
+            serving.configured(theirs)
 
 
 def test_a_server_that_said_more_than_a_message_holds_is_told_without_that() -> None:
@@ -321,7 +321,7 @@ def test_sigterm_is_the_end_of_the_supervisor_for_as_long_as_it_serves() -> None
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.settimeout(10)
-        with role.ending_with(theirs):
+        with serving.ending_with(theirs):
             os.kill(os.getpid(), signal.SIGTERM)
             assert theirs.recv(1) == b""
     assert signal.getsignal(signal.SIGTERM) is before

@@ -217,7 +217,7 @@ def test_a_store_that_cannot_be_used_is_the_operators_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, ends_with: int
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(
-        f"import os, sys\nif any('agent.service' in word for word in sys.orig_argv): os._exit({code})\n"
+        f"import os, sys\nif any('agent.serving' in word for word in sys.orig_argv): os._exit({code})\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with Daemon(config(capture(tmp_path / "a.pcap")), patience=2) as daemon:

@@ -34,7 +34,7 @@ _MOVING = (
 _STILL = 1.3
 _RESTLESS = 20.0
 
-_MODULES = {"agent.service": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
+_MODULES = {"agent.serving": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
