@@ -336,4 +336,3 @@ class Service:
             "unreadable": inputs.unreadable if inputs else 0,
             "servers": len(self._inventory),
         }
-
