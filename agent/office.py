@@ -22,6 +22,7 @@ from agent.consent.tokens import Tokens
 from agent.consent.written import BODIES
 from agent.errors import ConfigError
 from agent.leave import Conditions, Limits
+from agent.pseudonym import Pseudonyms, opened
 from agent.watch import Watched
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Office:
         self._logger = log
         self._failed_at = float("-inf")
         self._latest = float("-inf")
+        self._pseudonyms: Pseudonyms | None = None
         self.switched_on = False  # whether the log says that the kill switch is on
         self._owed: list[Item] = []  # what the agent says of itself and could not put on record yet
         self.failures = 0
@@ -99,7 +101,11 @@ class Office:
         self.look()
 
     def begin(self) -> None:
-        """An agent has it from now on. That is put on record, if not now then as soon as it can be."""
+        """An agent has it from now on. That is put on record, if not now then as soon as it can be.
+
+        Raises ConfigError where the key of the pseudonyms cannot be used.
+        """
+        _ = self.pseudonyms
         self._say(Item("log.started", {"sha256": fingerprint(self.config)}))
 
     def end(self) -> None:
@@ -139,6 +145,13 @@ class Office:
             private = item.private or {} if item.customer else None
             self._fold(Opened(entry.number, item.kind, entry.time, item.public, item.customer, private))
         return entries
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """The servers' names for who need not know their addresses. Opened when first wanted: raises ConfigError."""
+        days = self.config.exporter.pseudonym_days
+        self._pseudonyms = self._pseudonyms.lasting(days) if self._pseudonyms else opened(self.directory, days)
+        return self._pseudonyms
 
     def look(self) -> bool:
         """Look at the files that the operator may change at any time; True if another set is in force."""

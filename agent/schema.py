@@ -15,13 +15,19 @@ from agent.errors import ConfigError
 
 DATABASE = "knockfirst.sqlite"
 LOCK = "lock"
-# The audit log, the customers' keys, and the key that the log is signed with: agent/audit.
+# The audit log, the customers' keys, the key that the log is signed with (agent/audit), and agent/pseudonym.py's.
 AUDIT = "audit.sqlite"
 KEYS = "keys.sqlite"
 SIGNING_KEY = "signing.key"
+PSEUDONYM_KEY = "pseudonym.key"
 _DATABASES = (DATABASE, AUDIT, KEYS)
+_SECRETS = (SIGNING_KEY, PSEUDONYM_KEY)
 _OURS = frozenset(
-    (LOCK, SIGNING_KEY, f"{SIGNING_KEY}.new", *(f"{name}{end}" for name in _DATABASES for end in ("", "-wal", "-shm")))
+    (
+        LOCK,
+        *(f"{name}{end}" for name in _SECRETS for end in ("", ".new")),
+        *(f"{name}{end}" for name in _DATABASES for end in ("", "-wal", "-shm")),
+    )
 )
 
 Step = tuple[str, ...]

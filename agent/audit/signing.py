@@ -7,7 +7,6 @@ A vkey is what to check one with: name, key id in hex and base64 of algorithm an
 from __future__ import annotations
 
 import base64
-import os
 import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from agent.errors import ConfigError, Malformed
+from agent.errors import Malformed
+from agent.keyfile import secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,32 +80,8 @@ def private_key(path: Path, *, make: bool) -> Ed25519PrivateKey:
 
     Raises ConfigError.
     """
-    try:
-        if make and not path.exists():
-            _make(path)
-        seed = bytes.fromhex(path.read_text(encoding="ascii").strip())
-        return Ed25519PrivateKey.from_private_bytes(seed)
-    except OSError as error:
-        raise ConfigError(f"agent.state: {path}: {error.strerror}; the key that the log is signed with") from None
-    except ValueError:
-        raise ConfigError(f"agent.state: {path}: not a key of 64 hex digits; put the right one back") from None
-
-
-def _make(path: Path) -> None:
-    """Write a new key, whole or not at all."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:
-        file.write(Ed25519PrivateKey.generate().private_bytes_raw().hex() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    held = secret(path, "the key that the log is signed with", make=make)
+    return Ed25519PrivateKey.from_private_bytes(held)
 
 
 def _noted(text: str) -> bool:
