@@ -27,7 +27,8 @@ MessageId = Annotated[str, Field(pattern=r"^<[A-Za-z0-9.+_-]{1,80}@[A-Za-z0-9.-]
 class Hole(Body):
     """One finding for the reader: a chain (ProxyShell) is one, with all of its CVEs; "" for a hole with no such name.
 
-    ``status``: ``vulnerable``, ``possible`` or ``fixed_if_configured`` (agent.model.Status).
+    ``status``: ``vulnerable``, ``possible`` or ``fixed_if_configured`` (agent.model.Status); ``setting``: what has to
+    be set beside the update (agent.exchange.known.Flaw.config).
     """
 
     name: Short
@@ -35,6 +36,7 @@ class Hole(Body):
     status: Label
     kev: bool
     cvss: float | None
+    setting: Short = ""
 
 
 class Install(Body):
@@ -53,7 +55,8 @@ class Facts(Body):
     ``signs``: kinds of observation that it was seen by; ``entry``: number of the probe's intent in the log;
     ``more``: holes that are not listed; ``exploited``: holes that were exploited before their fix, so that the server
     may be broken into already; ``ended``: the day on which its support ended; ``links``: an address for each of ACTIONS
-    that is offered here, none where there is no public page; ``deleted``: the day on which what is known will be gone.
+    that is offered here, none where there is no public page; ``deleted``: the day on which what is known will be gone;
+    ``zone``: whose time is told (IANA), as of the customer's record.
     """
 
     message: Literal["tell", "contact", "owner", "letter", "phone", "quiet", "closing", "request", "receipt"]
@@ -66,6 +69,7 @@ class Facts(Body):
     address: Address | Literal[""] = ""
     ports: Annotated[list[Port], Field(max_length=16)] = Field(default_factory=list)
     seen: Time = 0.0
+    zone: Label = "UTC"
     origin: Literal["passive", "active"] = "passive"
     confidence: Label = ""
     signs: Annotated[list[Label], Field(max_length=32)] = Field(default_factory=list)
@@ -109,10 +113,14 @@ class Go(Body):
 
 
 class Sent(Body):
-    """What became of it: the relay has taken it, will take it later perhaps, or never. ``code``: of its reply, or 0."""
+    """What became of it: the relay has taken it, will take it later perhaps, or never. ``code``: of its reply, or 0.
+
+    "uncertain": the relay was lost between the end of the message and its reply to that. ``detail``: an enhanced status
+    code (RFC 3463) or a word of ours; never what the relay says, for that names the recipient.
+    """
 
     id: Id
-    outcome: Literal["sent", "later", "refused", "cancelled"]
+    outcome: Literal["sent", "later", "refused", "cancelled", "uncertain"]
     code: Annotated[int, Field(ge=0, le=999)] = 0
     detail: Short = ""
 
@@ -123,6 +131,13 @@ class Bounced(Body):
     message_id: MessageId
     action: Literal["failed", "delayed", "delivered", "relayed", "expanded"]
     status: Annotated[str, Field(pattern=r"^([245]\.\d{1,3}\.\d{1,3})?$")] = ""
+
+
+class Heard(Body):
+    """A bounce is on record, and need not be told again; or, not ``ours``, it is of nothing that was ever sent."""
+
+    message_id: MessageId
+    ours: bool
 
 
 class AnswerTold(Body):
