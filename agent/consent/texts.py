@@ -1,26 +1,19 @@
 """The texts for customers, in Dutch and English: templates that the operator may edit, and the configuration's facts.
 
-A file of the same name in ``consent.texts`` takes the place of one of ours. Templates run in jinja2's sandbox, where
-they can compute and nothing else, and a name that is not a fact is a fault, so that no text ever goes out with a hole.
+A file of the same name in ``consent.texts`` takes the place of one of ours (agent/templates.py).
 """
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from pathlib import Path
-from traceback import walk_tb
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
-
-from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
-from jinja2.loaders import ChoiceLoader
-from jinja2.meta import find_undeclared_variables
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agent.consent import probing_txt
 from agent.consent.written import Lang
 from agent.errors import ConfigError, InputError
 from agent.leave import Budget
+from agent.templates import Templates, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +21,7 @@ if TYPE_CHECKING:
     from agent.sections import Config
 
 OURS = Path(__file__).parent / "templates"
-MAX_TEXT = 1 << 20  # characters of one text; a template that makes more than that has gone wrong
+KEY = "consent.texts"
 
 # What the probe may ask for, in this order: probes/exchange_http.py does, and a test holds the two together.
 PATHS = ("/EWS/Exchange.asmx", "/autodiscover/autodiscover.xml", "/owa/")
@@ -110,8 +103,8 @@ def render(own: str, languages: Iterable[Lang], told: Mapping[str, object]) -> l
     Raises ConfigError: file, line, what is wrong.
     """
     known = {name(kind, lang) for kind in KINDS for lang in LANGUAGES}
-    there = _own(own, known) if own else set()
-    made = _Environment(own)
+    there = own_files(own, known, KEY) if own else set()
+    made = Templates(own, OURS, KEY)
     return [_rendered(made, kind, lang, told, own=name(kind, lang) in there) for lang in languages for kind in KINDS]
 
 
@@ -129,70 +122,7 @@ def unequal(texts: Iterable[Rendered]) -> list[str]:
     ]
 
 
-def _own(directory: str, known: set[str]) -> set[str]:
-    """The operator's files. Raises ConfigError for one that takes the place of nothing: a slip of the pen."""
-    try:
-        there = {entry for entry in os.listdir(directory) if not entry.startswith((".", "_"))}
-    except OSError as error:
-        raise ConfigError(f"consent.texts: {directory}: {error.strerror}; name a directory of templates") from None
-    stray = sorted(there - known)
-    if stray:
-        raise ConfigError(
-            f"consent.texts: {directory}/{stray[0]}: takes the place of no text; name it like one of "
-            f"{', '.join(sorted(known))}, or begin it with _ if another one includes it"
-        )
-    return there
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """Templates of this directory before ours, in the sandbox; HTML is escaped."""
-
-    def __init__(self, own: str) -> None:
-        places: list[BaseLoader] = [FileSystemLoader(place) for place in (own, str(OURS)) if place]
-        super().__init__(
-            loader=ChoiceLoader(places),
-            undefined=StrictUndefined,
-            autoescape=lambda name: bool(name) and str(name).endswith(".html"),
-            keep_trailing_newline=True,
-        )
-
-
-def _rendered(made: _Environment, kind: Kind, lang: Lang, told: Mapping[str, object], *, own: bool) -> Rendered:
+def _rendered(made: Templates, kind: Kind, lang: Lang, told: Mapping[str, object], *, own: bool) -> Rendered:
     file = name(kind, lang)
-    try:
-        source, path, _ = made.loader.get_source(made, file)  # type: ignore[union-attr]
-        uses = find_undeclared_variables(made.parse(source, file, path))
-        text = _bounded(made.get_template(file).generate(told))
-    except TemplateSyntaxError as error:
-        raise ConfigError(f"{error.filename or file}: line {error.lineno}: {error.message}") from None
-    except TemplateNotFound as error:
-        raise ConfigError(f"{file}: there is no template {error}; put it into consent.texts") from None
-    except Exception as error:
-        # Whatever a template does wrong is its author's, who is told where: jinja2 puts its lines into the traceback.
-        raise ConfigError(f"{_place(error, file)}: {_said(error)}") from None
-    if not text.strip():
-        raise ConfigError(f"{file}: comes to an empty text")
-    return Rendered(kind, lang, file, text, own, frozenset(uses))
-
-
-def _bounded(pieces: Iterable[str]) -> str:
-    made, length = [], 0
-    for piece in pieces:
-        length += len(piece)
-        if length > MAX_TEXT:
-            raise ValueError(f"makes more than {MAX_TEXT} characters")
-        made.append(piece)
-    return "".join(made)
-
-
-def _place(error: Exception, file: str) -> str:
-    """File and line of the template in which it went wrong: the innermost that is no code of Python's."""
-    places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    ours = [f"{path}: line {line}" for path, line in places if not path.endswith(".py") and os.path.exists(path)]
-    return ours[-1] if ours else file
-
-
-def _said(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8; save the file as UTF-8"
-    return str(error) or type(error).__name__
+    one = made.made(file, told)
+    return Rendered(kind, lang, file, one.text, own, one.uses)
