@@ -43,6 +43,14 @@ class Candidate(NamedTuple):
     sighting: Sighting | None
 
 
+class Refused(NamedTuple):
+    """Why a server that it may be worth knocking at is not, and since when (seconds since the epoch)."""
+
+    reason: str
+    detail: str
+    time: float
+
+
 class Knocking:
     """``candidates`` gives the addresses worth asking for, ``sighted`` what is known of one; ``observe`` takes what is
     learnt, ``granted`` each grant before it goes out, ``ended`` what the prober said of one when that is on record;
@@ -79,7 +87,8 @@ class Knocking:
         self._killed: bool | None = False
         self._cancels = 0
         self._cancelled: set[str] = set()
-        self._reasons: dict[str, str] = {}
+        # Of each server that it would be worth knocking at, by address.
+        self.refusals: dict[str, Refused] = {}
         self._denied: Counter[str] = Counter()
         self._denied_due = 0.0
         self._unrecorded: dict[str, OutcomeOf] = {}
@@ -175,7 +184,7 @@ class Knocking:
                 {"decision": decision, "reason": reason, "count": count}
                 for (decision, reason), count in sorted(self.decisions.items())
             ],
-            "refused_now": dict(Counter(self._reasons.values())),
+            "refused_now": dict(Counter(refused.reason for refused in self.refusals.values())),
             "outcomes": [
                 {"probe": probe, "outcome": outcome, "count": count}
                 for (probe, outcome), count in sorted(self.outcomes.items())
@@ -190,7 +199,7 @@ class Knocking:
         if not self._queue and now >= self._round_due:
             self._queue = self._candidates()
             asked = set(self._queue)
-            self._reasons = {address: reason for address, reason in self._reasons.items() if address in asked}
+            self.refusals = {address: refused for address, refused in self.refusals.items() if address in asked}
             self._round_due = now + (PAUSE if self._queue else _SOON)
         if not self._queue:
             return
@@ -208,11 +217,13 @@ class Knocking:
         answer = self._office.gate.decide(request, conditions)
         if isinstance(answer, Refusal):
             # A refusal is counted when it is news: who is asked for each minute would drown the others.
-            if self._reasons.get(address) != answer.reason:
+            known = self.refusals.get(address)
+            if known is None or known.reason != answer.reason:
                 self._refused(*answer)
-            self._reasons[address] = answer.reason
+                known = Refused(*answer, self._office.now())
+            self.refusals[address] = known._replace(detail=answer.detail)
             return
-        self._reasons.pop(address, None)
+        self.refusals.pop(address, None)
         self.ask(request)
         # Between two of them as long as the pace asks for, half of it and as much again at random.
         self._start_due = now + 60.0 / conditions.limits.per_minute * (0.5 + self._chance())

@@ -37,7 +37,7 @@ REMEMBERED = 367 * DAY  # longer than any time between two probes that can be co
 _STEP = 3600.0  # of a longer time between two entries no more is believed, when things are forgotten
 _SWEEP = 4096  # entries, at the least, after which what is too old is forgotten
 _STARTS = 1024  # more than can be configured to begin in a minute
-RECENT = 200  # probes whose places in the log are known
+RECENT = 200  # probes whose places in the log are known, and as many of those that did not go well
 _REFUSALS = 2000  # entries about refusals, of an hour and a reason each
 
 _IPV4 = one("0.0.0.0/0")[0]
@@ -93,6 +93,8 @@ class History:
     def __init__(self) -> None:
         self.flights: dict[int, Flight] = {}
         self.recent: dict[int, int | None] = {}  # the number of an intent -> of its outcome, the last probe last
+        # The same of those that told nothing: what went well pushes none of them out.
+        self.failed: dict[int, int] = {}
         self._hosts: dict[int, _Host] = {}
         self._customers: dict[str, _Breaker] = {}
         self._whole = _Breaker()
@@ -178,6 +180,10 @@ class History:
         flight = self.flights.pop(number, None) if isinstance(number, int) else None
         if number in self.recent:
             self.recent[number] = entry.number
+        if isinstance(number, int) and entry.public.get("outcome") not in GOOD:
+            self.failed[number] = entry.number
+            if len(self.failed) > RECENT:
+                del self.failed[next(iter(self.failed))]
         address = _address(entry)
         if flight is not None and flight.address is not None:
             address = flight.address

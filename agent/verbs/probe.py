@@ -32,14 +32,23 @@ def explain(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[st
     agent.consent.explain.Input each. That it was read is put on record first. Raises InputError, AuditError.
     """
     address, port = _asked(words)
+    told = list(considered(office, address, port))
+    for customer in holders(office, address) or [""]:
+        office.record([Item("register.read", {"uid": who.uid, "what": "explain"}, customer)])
+    yield from told
+
+
+def holders(office: Office, address: str) -> list[str]:
+    """The customers who are said to hold an address."""
+    at = number(address)
+    return sorted({each.customer for each in office.register.holders(at)}) if at is not None else []
+
+
+def considered(office: Office, address: str, port: int) -> Iterator[dict[str, Any]]:
+    """What ``explain`` gives, with nothing put on record: that is for who shows it to somebody."""
     request = Request(address, port, PROBES[0], "command", office.sighting(address, port))
     conditions = office.conditions()
     answer = decide(office.register, office.history, request, conditions)
-    told = inputs(office.register, office.history, request, conditions)
-    at = number(address)
-    holders = {each.customer for each in office.register.holders(at)} if at is not None else set()
-    for customer in sorted(holders) or [""]:
-        office.record([Item("register.read", {"uid": who.uid, "what": "explain"}, customer)])
     budget = Budget(seconds=float(office.config.probe.seconds))
     yield {
         "address": address,
@@ -51,6 +60,7 @@ def explain(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[st
         "budget": budget._asdict(),
         "sources": list(office.config.probe.sources),
     }
+    told = inputs(office.register, office.history, request, conditions)
     yield from (each._asdict() for each in told)
 
 
@@ -90,7 +100,7 @@ def listed(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str
     if type(limit) is not int or not 0 <= limit <= RECENT:
         raise InputError(f"limit: a number from 0 to {RECENT}")
     conditions = office.conditions()
-    probes = _recent(office, limit)
+    probes = ended_or_not(office, list(office.history.recent.items())[::-1][:limit])
     if probes:
         office.record([Item("register.read", {"uid": who.uid, "what": "probes"})])
     yield {
@@ -158,8 +168,9 @@ def _entries(office: Office, wanted: Iterable[int]) -> dict[int, Opened]:
     return found
 
 
-def _recent(office: Office, limit: int) -> list[dict[str, Any]]:
-    last = list(office.history.recent.items())[::-1][:limit]
+def ended_or_not(office: Office, probes: Iterable[tuple[int, int | None]]) -> list[dict[str, Any]]:
+    """What the log says of probes, each by the numbers of its intent and of its outcome, as ``listed`` gives it."""
+    last = list(probes)
     found = _entries(office, [number for each in last for number in each if number is not None])
     return [_row(found[intent], None if outcome is None else found[outcome]) for intent, outcome in last]
 
