@@ -1,0 +1,215 @@
+"""What the console shows of single servers, for a user whom agent.views has let in.
+
+Under a pseudonym, but on the page of one server: there its address, its names and its customer are. Each page's entry
+``finding.read`` is on record before anything is given, and says what was looked at, by whom. What a stranger's server
+says is cut here, and made harmless by who shows it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from agent.audit.entry import Item
+from agent.errors import InputError
+from agent.report import build_text, open_findings
+from agent.sighted import port_of, worth_knocking
+from agent.verbs.probe import considered, ended_or_not, holders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
+
+    from agent.inventory import Inventory
+    from agent.knocking import Refused
+    from agent.model import Assessment, Evidence, Finding
+    from agent.office import Office
+
+ROWS = 50  # servers on a page
+PROBES = 50  # of each list of probes
+REFUSALS = 100
+EVIDENCE = 64  # facts of one server
+FINDINGS = 250
+VALUE = 400  # characters of what a server said
+_OPEN = ("vulnerable", "possible")
+
+Row = dict[str, Any]
+Words = dict[str, str]
+
+
+class Seen(NamedTuple):
+    """What looking knows, and of each server that it would be worth knocking at why nobody does."""
+
+    inventory: Inventory
+    refusals: Mapping[str, Refused]
+    today: date
+
+
+def recent(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row]:
+    """The last probes, of all and of those that told nothing, and who is not knocked at; the newest first.
+
+    ``list`` says of each object which of "failed", "last" and "refused" it belongs to.
+    """
+    history = office.history
+    failed = list(islice(reversed(history.failed.items()), PROBES))
+    last = list(islice(reversed(history.recent.items()), PROBES))
+    rows = [
+        *({"list": "failed", **_probe(office, row)} for row in ended_or_not(office, failed)),
+        *({"list": "last", **_probe(office, row)} for row in ended_or_not(office, last)),
+    ]
+    refused = sorted(seen.refusals.items(), key=lambda item: -item[1].time)[:REFUSALS]
+    office.record([_entry("recent", user)])
+    yield from rows
+    for address, why in refused:
+        yield {"list": "refused", "server": _name(office, address), **why._asdict()}
+
+
+def servers(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row]:
+    """The servers with a sign of Exchange that fit ``words``, the most exploited holes first, a page of them.
+
+    ``product``, ``generation``, ``verdict``, ``support``, ``cve``, ``reason``: these alone; ``page``: from 1. First
+    {"total", "page", "pages"}, then a row each.
+    """
+    fitting = [one for one in seen.inventory.assessments(seen.today, every=False) if _fits(one, words, seen)]
+    fitting.sort(key=_urgency)
+    pages = max(1, -(-len(fitting) // ROWS))
+    page = min(max(1, int(words.get("page", "1"))), pages)
+    office.record([_entry("servers", user)])
+    yield {"total": len(fitting), "page": page, "pages": pages}
+    for one in fitting[(page - 1) * ROWS : page * ROWS]:
+        yield {**_belief(office, one, seen), "reason": _reason(one, seen)}
+
+
+def server(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row]:
+    """All about one, by its pseudonym ``server`` of this period or the one before. Raises InputError.
+
+    ``is`` says of each object what it is: first "server", then "finding", "evidence", "decision", "input" and "probe".
+    """
+    address = _address(office, words.get("server", ""), seen)
+    one = seen.inventory.assessment(address, seen.today)
+    if one is None:
+        raise InputError(_NOBODY)
+    facts = seen.inventory.observations(address)
+    decision, *inputs = considered(office, address, port_of(facts))
+    customers = holders(office, address)
+    probes = [_probe(office, row) for row in _probes(office) if row["address"] == address]
+    office.record([_entry("server", user, customer) for customer in customers or [""]])
+    yield {
+        "is": "server", **_belief(office, one, seen), "address": address, "customers": customers,
+        "names": [cut(name) for name in one.names[:8]], "ports": list(one.ports[:32]),
+        "proxy": cut(one.proxy or ""), "notes": [cut(note) for note in one.notes[:16]],
+        "first": min(fact.time for fact in facts), "facts": len(facts),
+        "closed": dict(Counter(f.status for f in one.findings if f not in open_findings(one))),
+    }  # fmt: skip
+    yield from ({"is": "finding", **_finding(each)} for each in open_findings(one)[:FINDINGS])
+    heaviest = sorted(one.evidence, key=lambda each: -each.weight)[:EVIDENCE]
+    yield from ({"is": "evidence", **_evidence(each)} for each in heaviest)
+    scheduled = seen.refusals.get(address)
+    yield {
+        "is": "decision", "reason": decision["reason"], "detail": decision["detail"], "port": decision["port"],
+        "worth": worth_knocking(one), "scheduled": scheduled._asdict() if scheduled else None,
+    }  # fmt: skip
+    yield from ({"is": "input", **each, "value": cut(each["value"])} for each in inputs)
+    yield from ({"is": "probe", **each} for each in probes)
+
+
+_NOBODY = "no server of this name is known; servers get other names each period, and are forgotten after a while"
+
+
+def _entry(what: str, user: str, customer: str = "") -> Item:
+    return Item("finding.read", {"what": what, "user": user, "by": "console"}, customer)
+
+
+def _name(office: Office, address: str) -> str:
+    return office.pseudonyms.of(address, office.now())
+
+
+def _address(office: Office, name: str, seen: Seen) -> str:
+    """Whose pseudonym this is: there is no way back but to make that of each. Raises InputError."""
+    names = office.pseudonyms
+    now = names.epoch(office.now())
+    for epoch in (now, now - 1):
+        for address in seen.inventory.signed():
+            if names.in_epoch(address, epoch) == name:
+                return address
+    raise InputError(_NOBODY)
+
+
+def _belief(office: Office, one: Assessment, seen: Seen) -> Row:
+    found = open_findings(one)
+    return {
+        "server": _name(office, one.address),
+        "product": one.product,
+        "generation": one.generation or "unknown",
+        "build": build_text(one),
+        "verdict": one.verdict,
+        "confidence": one.confidence,
+        "support": support(one),
+        "open": sum(each.cve is not None and each.status in _OPEN for each in found),
+        "exploited": sum(_exploited(each) for each in found),
+        "seen": max((fact.time for fact in seen.inventory.observations(one.address)), default=0.0),
+    }
+
+
+def support(one: Assessment) -> str:
+    """Whether the vendor's support of it has ended: "ended", "possible" (of some builds that it may be), "not_ended"
+    or "unknown".
+    """
+    ended = next((each.status for each in one.findings if each.cve is None), None)
+    if ended in ("vulnerable", "possible"):
+        return "ended" if ended == "vulnerable" else "possible"
+    return "not_ended" if one.generation else "unknown"
+
+
+def _exploited(finding: Finding) -> bool:
+    return finding.kev and finding.cve is not None and finding.status in _OPEN
+
+
+def _urgency(one: Assessment) -> tuple[float, ...]:
+    found = open_findings(one)
+    return -sum(map(_exploited, found)), -sum(each.status in _OPEN for each in found), -one.confidence
+
+
+def _reason(one: Assessment, seen: Seen) -> str:
+    refused = seen.refusals.get(one.address)
+    return refused.reason if refused else ""
+
+
+def _fits(one: Assessment, words: Words, seen: Seen) -> bool:
+    has = {
+        "product": one.product, "generation": one.generation or "unknown", "verdict": one.verdict,
+        "support": support(one), "reason": _reason(one, seen),
+    }  # fmt: skip
+    if any(words[key] != value for key, value in has.items() if key in words):
+        return False
+    return "cve" not in words or any(each.cve == words["cve"] and each.status in _OPEN for each in one.findings)
+
+
+def _finding(each: Finding) -> Row:
+    return {"cve": each.cve, "name": each.name, "status": each.status, "kev": each.kev, "cvss": each.cvss}
+
+
+def _evidence(each: Evidence) -> Row:
+    fact = each.observation
+    return {
+        "fingerprint": each.fingerprint, "kind": fact.kind, "port": fact.server.port, "origin": fact.origin,
+        "value": cut(fact.value), "weight": each.weight, "time": fact.time,
+    }  # fmt: skip
+
+
+def _probes(office: Office) -> Iterable[Row]:
+    """Every probe that is remembered, the newest first."""
+    known = {**office.history.failed, **office.history.recent}
+    return ended_or_not(office, sorted(known.items(), reverse=True))
+
+
+def _probe(office: Office, row: Row) -> Row:
+    """Of a probe what may be seen by pseudonym; none where the customer's key was shredded."""
+    kept = ("time", "entry", "port", "why", "outcome", "ms", "detail")
+    return {"server": _name(office, row["address"]) if row["address"] else "", **{key: row[key] for key in kept}}
+
+
+def cut(text: str) -> str:
+    """The beginning of what a stranger said, no longer than anybody would read."""
+    return text if len(text) <= VALUE else text[:VALUE] + "…"
