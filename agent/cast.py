@@ -21,13 +21,15 @@ ROLES = (
     Role("agent", "agent.serving", ""),
     Role("exporter", "exporters.service", "exporter"),
     Role("prober", "probes.service", "prober"),
+    Role("notifier", "exporters.notices.service", "notifier"),
     Role("capture", "collectors.service", "capture"),
 )
-AGENT, EXPORTER, PROBER, CAPTURE = ROLES
-DOORS = ("capture", "exporter", "prober", "control")
+AGENT, EXPORTER, PROBER, NOTIFIER, CAPTURE = ROLES
+DOORS = ("capture", "exporter", "prober", "notifier", "control")
 
 
 def cast(config: Config) -> list[Role]:
     """The roles that a configuration asks for, in the order in which they start."""
     workers = [CAPTURE] * config.capture.workers
-    return [AGENT, EXPORTER, *([PROBER] if config.probe.armed else []), *workers]
+    wanted = [*([PROBER] if config.probe.armed else []), *([NOTIFIER] if config.notices.relay else [])]
+    return [AGENT, EXPORTER, *wanted, *workers]

@@ -10,13 +10,18 @@ import json
 import tomllib
 from difflib import get_close_matches
 from hashlib import sha256
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from agent.errors import ConfigError, InputError
+from agent.places import host
 from agent.sections import Config, Needs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ("MAX_FILE", "Config", "changes", "check", "dump", "fingerprint", "load", "parse")
 
@@ -65,10 +70,29 @@ def check(written: dict[str, Any], path: str, here: str = "") -> Config:
     Raises ConfigError that lists every fault, one a line.
     """
     try:
-        return Config.model_validate(written, context={"here": here})
+        config = Config.model_validate(written, context={"here": here})
     except ValidationError as error:
         faults = [f"{path}: {_fault(fault)}" for fault in error.errors(include_url=False)]
         raise ConfigError("\n".join(faults)) from None
+    if faults := [f"{path}: {fault}" for fault in _together(config)]:
+        raise ConfigError("\n".join(faults))
+    return config
+
+
+def _together(config: Config) -> Iterator[str]:
+    """What is well formed by itself, and does not go together."""
+    notices = config.notices
+    if notices.relay and not notices.sender:
+        yield "notices.sender: is empty, and there is a relay; name the mail address that notices come from"
+    if notices.relay and notices.tls == "none" and not _loopback(host(notices.relay)[0]):
+        yield f"notices.tls: none, and {notices.relay} is another machine; write starttls or tls"
+
+
+def _loopback(there: str) -> bool:
+    try:
+        return ip_address(there).is_loopback
+    except ValueError:
+        return there == "localhost"
 
 
 def changes(before: Config, after: Config) -> dict[str, Needs]:

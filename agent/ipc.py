@@ -64,6 +64,7 @@ class Type(IntEnum):
     BOUNCED = 33  # notifier -> agent: something came back
     ANSWER = 34  # exporter -> agent: a customer answers to a notice, by its token
     ANSWERED = 35  # agent -> exporter: what that comes to
+    HEARD = 36  # agent -> notifier: what came back is on record, or is of nothing that was sent
 
 
 # The most bytes that the JSON of each may have.
@@ -103,6 +104,7 @@ LIMITS = {
     Type.BOUNCED: 8 << 10,
     Type.ANSWER: 4 << 10,
     Type.ANSWERED: 64 << 10,
+    Type.HEARD: 1 << 10,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

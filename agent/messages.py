@@ -29,7 +29,7 @@ from agent.body import (
 )  # fmt: skip
 from agent.ipc import Type, Unexpected
 from agent.model import Endpoint, Observation
-from agent.notice import About, Answered, AnswerTold, Bounced, Due, Go, Sent, View, Viewed
+from agent.notice import About, Answered, AnswerTold, Bounced, Due, Go, Heard, Sent, View, Viewed
 
 _endpoint = lru_cache(4096)(Endpoint)
 
@@ -230,7 +230,8 @@ class LogSection(Body):
 class ExporterSection(Body):
     """``probing_txt``: the text that is served as such, "" for none; ``operator`` and ``contact`` as customers know.
 
-    ``web_config``: path of the web configuration file, "" for none.
+    ``web_config``: path of the web configuration file, "" for none. ``viewers``: who may see single servers.
+    ``limits``: seconds that a synchronisation of the books ("mapping") and a checkpoint outside ("checkpoint") count.
     """
 
     log: LogSection
@@ -238,6 +239,23 @@ class ExporterSection(Body):
     operator: Annotated[str, Field(max_length=200)] = ""
     contact: Annotated[str, Field(max_length=200)] = ""
     web_config: Annotated[str, Field(max_length=4096)] = ""
+    viewers: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list)
+    limits: dict[Label, Gauge] = Field(default_factory=dict)
+
+
+class NotifierSection(Body):
+    """What the notifier is told of the configuration: the keys of ``notices`` that it needs, and who writes."""
+
+    log: LogSection
+    relay: Annotated[str, Field(max_length=300)]
+    tls: Literal["starttls", "tls", "none"]
+    ca: Annotated[str, Field(max_length=4096)]
+    user: Annotated[str, Field(max_length=200)]
+    sender: Annotated[str, Field(max_length=254)]
+    bounces: Annotated[str, Field(max_length=4096)]
+    templates: Annotated[str, Field(max_length=4096)]
+    webhook: Annotated[str, Field(max_length=300)]
+    operator: Annotated[str, Field(max_length=200)]
 
 
 _BODIES: dict[Type, TypeAdapter[Any]] = {
@@ -267,6 +285,7 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.BOUNCED: TypeAdapter(Bounced),
     Type.ANSWER: TypeAdapter(AnswerTold),
     Type.ANSWERED: TypeAdapter(Answered),
+    Type.HEARD: TypeAdapter(Heard),
 }
 
 

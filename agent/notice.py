@@ -174,8 +174,13 @@ class View(Body):
 
 
 class Viewed(Body):
-    """What is on that page, as the verb gives it; or why there is none."""
+    """What is on that page, as the verb gives it; or why there is none.
+
+    "unknown": no such server; "forbidden": not for this user; "rate": too many pages; "unavailable": it could not be
+    put on record, or nothing is kept.
+    """
 
     number: Count
+    status: Literal["shown", "unknown", "forbidden", "rate", "unavailable"] = "shown"
     items: Annotated[list[dict[str, object]], Field(max_length=2000)]
     error: Annotated[str, Field(max_length=2000)] | None = None

@@ -24,6 +24,7 @@ from agent.privacy import EVERYBODY, Sets, cidrs, union
 from agent.selfaudit import SelfAudit
 from agent.sighted import port_of, sighting, worth_knocking
 from agent.standing import Standing
+from agent.views import Views
 
 if TYPE_CHECKING:
     import logging
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from agent.leave import Sighting
     from agent.model import Observation
     from agent.sections import Config
+    from agent.verbs.console import Seen
 
 _PORTION = 2000  # prefixes in one message
 _LOOK = 0.25  # seconds between two looks at dropped files and at what time alone has changed
@@ -71,6 +73,7 @@ class Permission:
         self._known = -1
         self._expires = float("inf")
         self._era = 0
+        self._views = Views(office, self._seen, monotonic)
         if office is None:
             return
         office.sighting = self._sighting
@@ -88,6 +91,8 @@ class Permission:
 
     def opened(self, connection: Connection, config: Config) -> None:
         """Somebody has come in; a prober is told what it needs to know."""
+        if connection.door.name == "notifier":
+            self._send(connection, Type.SECTION, notifier_section(config))
         if self._office is None:
             return
         if connection.door.name == "capture":
@@ -116,6 +121,8 @@ class Permission:
             self._doors.tell(connection, iter(frames))
         elif kind is Type.CANCELLED:
             self._effects.answered(connection, message.number)
+        elif kind is Type.VIEW:
+            self._doors.tell(connection, iter((self._views.frame(message),)))
         elif self._office is None:
             if kind is Type.OBJECTION:
                 self._send(connection, Type.NOTED, {"number": message.number, "status": "unavailable", "receipt": ""})
@@ -138,6 +145,8 @@ class Permission:
 
     def take(self, config: Config) -> None:
         """Another configuration is in force."""
+        for connection in self._doors.inside("notifier"):
+            self._send(connection, Type.SECTION, notifier_section(config))
         if self._office is None:
             return
         self._office.take(config)
@@ -246,6 +255,11 @@ class Permission:
         facts = self._inventory.observations(address)
         return sighting(self._inventory.assessment(address, self._today()), facts, port)
 
+    def _seen(self) -> Seen:
+        from agent.verbs.console import Seen
+
+        return Seen(self._inventory, self._knocking.refusals, self._today())
+
     def _send(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
         self._doors.tell(connection, iter((ipc.frame(kind, body),)))
 
@@ -300,12 +314,21 @@ def prober_section(config: Config, office: Office) -> dict[str, Any]:
     }
 
 
+def notifier_section(config: Config) -> dict[str, Any]:
+    """What the notifier is told of the configuration."""
+    keys = {"relay", "tls", "ca", "user", "sender", "bounces", "templates", "webhook"}
+    told = config.notices.model_dump(include=keys)
+    return {"log": config.log.model_dump(), "operator": config.consent.operator, **told}
+
+
 def exporter_section(config: Config, now: float) -> dict[str, Any]:
     """What the exporter is told of the configuration. ``now``: seconds since the epoch, when probing.txt is made."""
     text = probing_txt.served(config, now)
     told = {"operator": config.consent.operator, "contact": config.probe.contact, "probing_txt": text}
     told["web_config"] = config.exporter.web_config
-    return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}}
+    numbers = {"mapping": config.consent.mapping_hours * 3600.0, "checkpoint": config.audit.checkpoint_minutes * 60.0}
+    shown = {"viewers": list(config.exporter.viewers), "limits": numbers}
+    return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}, **shown}
 
 
 def watched(config: Config) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ _ENDS = 3.0  # seconds that an agent that closes its doors may take to end
 
 
 def main(words: list[str]) -> int:
-    """``agent --config FILE [--doors DIR] [--let ROLE=USER ...]`` or ``exporter|capture|prober [--doors DIR]``.
+    """``agent --config FILE [--doors DIR] [--let ROLE=USER ...]`` or ``exporter|capture|prober|notifier`` alike.
 
     The exit code is the role's own: 0, 70, 75 (the agent has gone, or wants it to begin anew), 77, 78.
     """

@@ -27,6 +27,7 @@ class Guest(NamedTuple):
 GUESTS = {
     "exporter": Guest("exporters.service", frozenset(), waits=True),
     "capture": Guest("collectors.service", frozenset({NET_RAW}), waits=True),
+    "notifier": Guest("exporters.notices.service", frozenset(), waits=True),
     # Behind its wall it could take no connection anew; systemd starts another, which is as good.
     "prober": Guest("probes.service", frozenset(), waits=False),
 }

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from agent.places import MAILBOX, host, url
+
 # What is restarted when a key changes. "nothing": the running processes take it over as they are. Everything else hangs
 # on the agent, so that its restart is one of every role.
 Needs = Literal["nothing", "capture", "exporter", "prober", "notifier", "agent"]
@@ -59,6 +61,24 @@ def address(listen: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and int(port) <= 65_535):
         raise ValueError(f"does not end with a port from 0 to 65535; {wanted}")
     return bare, int(port)
+
+
+def _relay(text: str) -> str:
+    if text:
+        host(text)
+    return text
+
+
+def _webhook(text: str) -> str:
+    if text:
+        url(text)
+    return text
+
+
+def _sender(text: str) -> str:
+    if text and not MAILBOX.fullmatch(text):
+        raise ValueError("is not a mail address; write it like notices@example.net")
+    return text
 
 
 def _listen(text: str) -> str:
@@ -269,8 +289,8 @@ class Notices(Section):
     """How a customer is told."""
 
     route: str = _key("", "nothing", "mail address of the desk that tells customers what was found", max_length=200)
-    relay: str = _key(
-        "", "notifier", "host and port of the mail relay that takes notices, like [192.0.2.25]:587; empty: none go out"
+    relay: Annotated[str, AfterValidator(_relay)] = _key(
+        "", "notifier", "host and port of the mail relay that takes notices, like mail.example.net:587; empty: none"
     )
     tls: Literal["starttls", "tls", "none"] = _key(
         "starttls", "notifier", "how the relay is spoken to: starttls, tls, or none (a relay on this machine alone)"
@@ -279,10 +299,12 @@ class Notices(Section):
     user: str = _key(
         "", "notifier", "user name at the relay; its password: credential `relay-password`", max_length=200
     )
-    sender: str = _key("", "notifier", "mail address that notices come from and bounces go to", max_length=200)
+    sender: Annotated[str, AfterValidator(_sender)] = _key(
+        "", "notifier", "mail address that notices come from and bounces go to", max_length=200
+    )
     bounces: Place = _key("", "notifier", "Maildir or mbox that bounces arrive in; empty: they are not read")
     templates: Place = _key("", "notifier", "directory of your own templates, in place of ours of the same name")
-    webhook: str = _key(
+    webhook: Annotated[str, AfterValidator(_webhook)] = _key(
         "", "notifier", "https URL of your own that is told of each step; its secret: credential `webhook-secret`",
         max_length=200,
     )  # fmt: skip

@@ -25,6 +25,7 @@ from agent.notify import PULSE, READY, STOPPING
 from agent.permission import Permission, exporter_section
 from agent.reload import Reloads
 from agent.report import told
+from agent.role_doors import GUESTS
 from agent.snapshot import Tally, aggregates
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ MAX_CLIENTS = 16  # control connections at once
 _CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED, Type.KNOCKS, Type.CANCELLED})
 _EXPORTER = frozenset({Type.SHOWN, Type.RELOAD, Type.OBJECTION, Type.VIEW, Type.ANSWER})
 _PROBER = frozenset({Type.OUTCOME, Type.CANCELLED})
+_NOTIFIER = frozenset({Type.ABOUT, Type.SENT, Type.BOUNCED})
 _CONTROL = frozenset({Type.ASK, Type.RELOAD, Type.ORDER})
 _SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
 _LEAST_GAP = 0.5  # seconds between snapshots while something happens
@@ -133,6 +135,7 @@ class Service:
     def _plan(self, us: frozenset[int]) -> Iterator[Door]:
         for name, accepted, most in (
             ("capture", _CAPTURE, self._config.capture.workers), ("exporter", _EXPORTER, 1), ("prober", _PROBER, 1),
+            ("notifier", _NOTIFIER, 1),
         ):  # fmt: skip
             yield Door(name, accepted, self._guests.get(name, us), most)
         # systemd and root's own shell reach the control socket too; the other doors are for one user each.
@@ -144,7 +147,7 @@ class Service:
             self._registered(self._permission.version())
         now = self._monotonic()
         if PULSE.wants_status(now):
-            inside = {name: len(self._doors.inside(name)) for name in ("capture", "exporter", "prober")}
+            inside = {name: len(self._doors.inside(name)) for name in GUESTS}
             told = self._tally.observations.total()
             PULSE.status(now, servers=len(self._inventory), observations=told, snapshot=self._shown, **inside)
 
@@ -205,6 +208,8 @@ class Service:
             return
         else:
             self._permission.took(connection, kind, message)
+            if kind is Type.VIEW:
+                return  # who only looks changes nothing
         self._tally.progress = self._now()
         self._changed = True
 

@@ -107,7 +107,7 @@ def test_who_is_put_out_by_an_agent_that_lives_is_to_end(path: str, monkeypatch:
     agent.kill()
 
 
-@pytest.mark.parametrize("words", [[], ["notifier"], ["agent"], ["capture", "--config", "x"]])
+@pytest.mark.parametrize("words", [[], ["console"], ["agent"], ["capture", "--config", "x"]])
 def test_words_that_are_none_are_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         role.main(words)
@@ -133,7 +133,7 @@ def test_where_there_is_no_such_user_the_agent_does_not_begin(tmp_path: Path) ->
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["capture", "exporter", "prober"])
+@pytest.mark.parametrize("name", ["capture", "exporter", "prober", "notifier"])
 def test_each_ends_with_75_where_the_agent_does_not_want_it(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with door(str(tmp_path / name / "door")) as listener:
@@ -147,7 +147,7 @@ def test_each_ends_with_75_where_the_agent_does_not_want_it(tmp_path: Path, name
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("name", ["capture", "exporter", "prober"])
+@pytest.mark.parametrize("name", ["capture", "exporter", "prober", "notifier"])
 def test_each_ends_when_it_is_asked_to(tmp_path: Path, name: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "agent", "role", name, "--doors", str(tmp_path)], stderr=subprocess.DEVNULL

@@ -151,7 +151,7 @@ def test_doors_are_for_the_users_that_are_named() -> None:
 @pytest.mark.parametrize(("shared", "mode"), [(True, 0o660), (False, 0o600)])
 def test_doors_are_made_where_systemd_hands_none_over(tmp_path: Path, shared: bool, mode: int) -> None:
     listeners = opened(tmp_path, BEFORE, shared=shared)
-    for name in ("capture", "exporter", "prober"):
+    for name in ("capture", "exporter", "prober", "notifier"):
         assert (tmp_path / name / "door").stat().st_mode & 0o777 == mode
     assert (tmp_path / "control").stat().st_mode & 0o777 == mode
     for listener in listeners.values():

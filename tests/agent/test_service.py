@@ -15,6 +15,7 @@ import pytest
 
 from agent import ipc, serving
 from agent import service as role
+from agent.cast import DOORS
 from agent.config import Config, check
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
@@ -93,7 +94,7 @@ def shown(exporter: ipc.Link) -> Any:
 def living(directory: Path, config: Config | None = None, store: Store | None = None) -> Iterator[House]:
     house = House(directory, config or Config(), store)
     listeners = {}
-    for name in ("capture", "exporter", "prober", "control"):
+    for name in DOORS:
         listeners[name] = socket.socket(socket.AF_UNIX)
         listeners[name].bind(str(directory / name))
         listeners[name].listen()
@@ -285,7 +286,7 @@ def test_the_role_gets_its_configuration_and_ends_with_its_supervisor(
     monkeypatch.setattr(serving, "begin", lambda *_: logging.getLogger("agent"))
     for body in ({"config": Config().model_dump(mode="json"), "loaded": {}}, None):
         words, doors = [], {}
-        for name in ("capture", "exporter", "prober", "control"):
+        for name in DOORS:
             doors[name] = socket.socket(socket.AF_UNIX)
             doors[name].bind(str(tmp_path / f"{name}{body is None}"))
             doors[name].listen()
