@@ -35,10 +35,13 @@ class Made(NamedTuple):
 class Templates(ImmutableSandboxedEnvironment):
     """Templates of ``own`` ("" for none) before ``ours``; HTML is escaped. ``key``: of the configuration, for ``own``.
 
-    ``finish``: what is done to each value as it is put into a text.
+    ``finish``: what is done to each value as it is put into a text; ``trim``: a line that only holds a statement
+    leaves none behind.
     """
 
-    def __init__(self, own: str, ours: Path, key: str, finish: Callable[[object], object] | None = None) -> None:
+    def __init__(
+        self, own: str, ours: Path, key: str, finish: Callable[[object], object] | None = None, *, trim: bool = False
+    ) -> None:
         places: list[BaseLoader] = [FileSystemLoader(place) for place in (own, str(ours)) if place]
         super().__init__(
             loader=ChoiceLoader(places),
@@ -46,6 +49,8 @@ class Templates(ImmutableSandboxedEnvironment):
             autoescape=lambda name: bool(name) and str(name).endswith(".html"),
             keep_trailing_newline=True,
             finalize=finish,
+            trim_blocks=trim,
+            lstrip_blocks=trim,
         )
         self.key = key
 

@@ -1,0 +1,1 @@
+"""What customers are told: the texts, how they are sent, and what machines read."""
