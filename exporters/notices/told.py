@@ -67,13 +67,12 @@ def told(facts: Facts) -> dict[str, Any]:
 
 def _signs(kinds: list[str], lang: str) -> list[str]:
     """Each once: several kinds are the same to the reader, and one that has no name is told by its own."""
-    return list(
-        dict.fromkeys(words.of(words.SIGNS[kind], lang) if kind in words.SIGNS else clean(kind) for kind in kinds)
-    )
+    named = [words.of(words.SIGNS[kind], lang) if kind in words.SIGNS else clean(kind) for kind in kinds]
+    return list(dict.fromkeys(named))
 
 
 def _state(facts: Facts) -> str:
-    """What it comes to: ``open``, ``possible``, ``setting`` (fixed where that is made), ``ended`` (no CVE), ``none``."""
+    """What it comes to: ``open``, ``possible``, ``setting`` (closed where that is made), ``ended``, ``none``."""
     found = {hole.status for hole in facts.holes}
     for status, state in (("vulnerable", "open"), ("possible", "possible"), ("fixed_if_configured", "setting")):
         if status in found:

@@ -87,8 +87,8 @@ SETTINGS: Mapping[str, Words] = {
     ),
 }
 SETTING: Words = (
-    "ook de instelling die Microsoft erbij noemt, aanstaat",
-    "the setting that Microsoft names with it is made, too",
+    "ook de instelling klopt die Microsoft erbij noemt",
+    "the setting that Microsoft names with it is right, too",
 )
 
 # What the customer may answer (agent.notice.ACTIONS), in this order.
