@@ -1,4 +1,4 @@
-"""Log lines on stderr: logfmt or JSON, one event a line, and few of them where a peer could cause many.
+"""Log lines on stderr: logfmt or JSON, one event a line, counted, and few of them where something happens often.
 
 A line never holds a mail address, a customer or a server's address: those are in the inventory, not in the log.
 """
@@ -10,7 +10,11 @@ import logging
 import re
 import sys
 import time
-from typing import Any
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _BARE = re.compile(r"[\w.:/+@%*-]+", re.ASCII)
 # The attributes that every record has; whatever else it has was given by the caller with `extra`.
@@ -68,10 +72,54 @@ class Sample:
         return self._let <= self._most
 
 
+LEVELS = ("debug", "info", "warning", "error")
+_MOST, _SECONDS = 20, 30.0  # of one event in so long; the others are counted
+_EVENTS = 256  # that are told apart at once: what they are called is ours, and few
+# Lines of this process by level, and those that were held back, since it began.
+LINES: Counter[str] = Counter(dict.fromkeys((*LEVELS, "suppressed"), 0))
+
+
+class Paced(logging.Filter):
+    """Counts every line, and lets only some of one event through at a time; the next that goes says how many did not.
+
+    ``clock`` only rises. What a person has to see is not held back by something else: each event has its own measure.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
+        self._clock = clock
+        self._samples: dict[str, Sample] = {}
+        self._held: Counter[str] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        event = str(record.msg)
+        if len(self._samples) >= _EVENTS:
+            self._samples.clear()
+            self._held.clear()
+        sample = self._samples.setdefault(event, Sample(_MOST, _SECONDS))
+        if not sample.lets(self._clock()):
+            self._held[event] += 1
+            LINES["suppressed"] += 1
+            return False
+        if held := self._held.pop(event, 0):
+            record.suppressed = held
+        LINES[_level(record.levelno)] += 1
+        return True
+
+
+def _level(number: int) -> str:
+    """The level, of LEVELS, that a record's number belongs to."""
+    return LEVELS[min(max(number // 10 - 1, 0), len(LEVELS) - 1)]
+
+
+_PACED = Paced(time.monotonic)  # it outlives a change of level or format
+
+
 def begin(role: str, level: str = "info", style: str = "logfmt") -> logging.Logger:
     """Send this process's log to stderr in ``style``, and give the role's logger."""
     to_stderr = logging.StreamHandler(sys.stderr)
     to_stderr.setFormatter(Lines(role, style))
+    to_stderr.addFilter(_PACED)
     logging.basicConfig(handlers=[to_stderr], level=level.upper(), force=True)
     # A log that cannot be written must not fill stderr with tracebacks about itself.
     logging.raiseExceptions = False

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.logfmt import Lines, Sample, quoted
+from agent.logfmt import LEVELS, LINES, Lines, Paced, Sample, quoted
 
 
 def record(message: str, **extra: object) -> logging.LogRecord:
@@ -61,3 +61,39 @@ def test_three_in_thirty_seconds() -> None:
     assert [sample.lets(now) for now in (0.0, 1.0, 2.0, 3.0, 29.9, 30.0, 31.0, 32.0, 33.0)] == [
         True, True, True, False, False, True, True, True, False,
     ]  # fmt: skip
+
+
+def test_of_one_event_only_some_are_written_and_the_next_line_says_how_many_were_not() -> None:
+    now = 0.0
+    paced = Paced(lambda: now)
+    before = LINES.copy()
+    let = [paced.filter(record("again")) for _ in range(50)]
+    assert let == [True] * 20 + [False] * 30
+    assert paced.filter(record("something else"))
+    now = 30.0
+    told = record("again")
+    assert paced.filter(told)
+    assert vars(told)["suppressed"] == 30
+    assert Lines("agent", "logfmt").format(told).endswith(" suppressed=30")
+    assert paced.filter(after := record("again"))
+    assert not hasattr(after, "suppressed")
+    assert LINES - before == {"warning": 23, "suppressed": 30}
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [(0, "debug"), (10, "debug"), (20, "info"), (30, "warning"), (35, "warning"), (40, "error"), (50, "error")],
+)
+def test_every_line_is_counted_by_its_level(number: int, level: str) -> None:
+    made = record("counted")
+    made.levelno = number
+    before = LINES.copy()
+    assert Paced(lambda: 0.0).filter(made)
+    assert LINES - before == {level: 1}
+    assert level in LEVELS
+
+
+def test_many_events_do_not_fill_the_memory() -> None:
+    paced = Paced(lambda: 0.0)
+    assert all(paced.filter(record(f"event {number}")) for number in range(2000))
+    assert len(paced._samples) <= 256
