@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.audit.entry import Item
 from agent.errors import InputError
+from agent.exchange.catalogue import catalogue
 from agent.report import build_text, open_findings
 from agent.sighted import port_of, worth_knocking
 from agent.verbs.probe import considered, ended_or_not, holders
@@ -145,21 +146,18 @@ def _belief(office: Office, one: Assessment, seen: Seen) -> Row:
         "build": build_text(one),
         "verdict": one.verdict,
         "confidence": one.confidence,
-        "support": support(one),
+        "support": support(one, seen.today),
         "open": sum(each.cve is not None and each.status in _OPEN for each in found),
         "exploited": sum(_exploited(each) for each in found),
         "seen": max((fact.time for fact in seen.inventory.observations(one.address)), default=0.0),
     }
 
 
-def support(one: Assessment) -> str:
-    """Whether the vendor's support of it has ended: "ended", "possible" (of some builds that it may be), "not_ended"
-    or "unknown".
+def support(one: Assessment, at: date) -> str:
+    """The vendor's support of it on that day, in the words of the metrics: agent.exchange.catalogue.Support, or "none"
+    where there is no build to ask it of.
     """
-    ended = next((each.status for each in one.findings if each.cve is None), None)
-    if ended in ("vulnerable", "possible"):
-        return "ended" if ended == "vulnerable" else "possible"
-    return "not_ended" if one.generation else "unknown"
+    return catalogue().status(one.build, at) if one.build else "none"
 
 
 def _exploited(finding: Finding) -> bool:
@@ -179,7 +177,7 @@ def _reason(one: Assessment, seen: Seen) -> str:
 def _fits(one: Assessment, words: Words, seen: Seen) -> bool:
     has = {
         "product": one.product, "generation": one.generation or "unknown", "verdict": one.verdict,
-        "support": support(one), "reason": _reason(one, seen),
+        "support": support(one, seen.today), "reason": _reason(one, seen),
     }  # fmt: skip
     if any(words[key] != value for key, value in has.items() if key in words):
         return False
