@@ -314,6 +314,7 @@ def test_users_come_and_go(place: Place) -> None:
         (ASKED + "RequireAndVerifyClientCert\n", ASKED + "VerifyClientCertIfGiven\n", "client_auth_type"),
         (TLS, "tls_server_config: [", "not YAML"),
     ],
+    ids=["tls", "users", "users beside tls", "a certificate that is asked for", "that it is checked", "all"],
 )
 def test_what_protects_does_not_fall_away(
     place: Place, before: str, after: str, lost: str, caplog: pytest.LogCaptureFixture

@@ -103,7 +103,7 @@ NO_ENTRIES = [
     Item("log.started", {"n": 2**53}),
     Item("log.started", {"text": "\ud800"}),
     Item("log.started", {}, "", {"address": "192.0.2.7"}),
-    Item("log.started", {}, "C-1", {"at": object()}),
+    Item("log.started", {}, "C-1", {"at": ...}),  # nor anything else that JSON has no word for
 ]
 
 
