@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from agent.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LENGTH = 32  # bytes
 
@@ -30,6 +27,17 @@ def secret(path: Path, what: str, *, make: bool, key: str = "agent.state") -> by
     if len(held) != LENGTH:
         raise ConfigError(f"{key}: {path}: not a key of {2 * LENGTH} hex digits; put the right one back")
     return held
+
+
+def entrusted(credential: str, path: Path, what: str, *, make: bool = True) -> bytes:
+    """The 32 bytes of systemd's credential of that name (LoadCredential= of systemd.exec(5)), else of the file.
+
+    Raises ConfigError, as ``secret`` does.
+    """
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    if given and (there := Path(given) / credential).exists():
+        return secret(there, what, make=False, key="LoadCredential=")
+    return secret(path, what, make=make)
 
 
 def _make(path: Path) -> None:

@@ -15,13 +15,16 @@ from agent.errors import ConfigError
 
 DATABASE = "knockfirst.sqlite"
 LOCK = "lock"
-# The audit log, the customers' keys, the key that the log is signed with (agent/audit), and agent/pseudonym.py's.
+# The audit log, the customers' keys, the key that the log is signed with (agent/audit), and agent/pseudonym.py's;
+# what was found at customers, and the key that it is sealed under (agent/cases).
 AUDIT = "audit.sqlite"
 KEYS = "keys.sqlite"
 SIGNING_KEY = "signing.key"
 PSEUDONYM_KEY = "pseudonym.key"
-_DATABASES = (DATABASE, AUDIT, KEYS)
-_SECRETS = (SIGNING_KEY, PSEUDONYM_KEY)
+FINDINGS = "findings.sqlite"
+FINDINGS_KEY = "findings.key"
+_DATABASES = (DATABASE, AUDIT, KEYS, FINDINGS)
+_SECRETS = (SIGNING_KEY, PSEUDONYM_KEY, FINDINGS_KEY)
 _OURS = frozenset(
     (
         LOCK,
