@@ -127,7 +127,9 @@ class Permitted(Body):
     """All that is shown of consent, knocking and the log. Counts alone.
 
     ``refused_now``: servers worth knocking at, by the reason why nobody does; ``missing``: for each piece of arming
-    whether it is; ``mapping_ages`` and ``checkpoint_age`` in seconds, the last None where none has reached a sink.
+    whether it is; ``mapping_ages`` and ``checkpoint_age`` in seconds, the last None where none has reached a sink;
+    ``synced`` and ``checkpoint_made``: when that was. ``by_leave``: customers, and ``covered``: servers worth knocking
+    at, by whether there is leave. ``unended``: intents in the log without an outcome, but for those that run.
     """
 
     prober: bool
@@ -152,3 +154,10 @@ class Permitted(Body):
     effects_pending: Count
     effect_seconds: Delay
     self_audit: dict[Counter, Count]
+    synced: dict[Label, Time] = Field(default_factory=dict)
+    checkpoint_made: Time | None = None
+    by_leave: dict[Label, Count] = Field(default_factory=dict)
+    covered: dict[Label, Count] = Field(default_factory=dict)
+    mapping_conflicts: Count = 0
+    unended: Count = 0
+    drop_failing: Count = 0

@@ -93,6 +93,12 @@ OUTCOME_MEANINGS: dict[Outcome, str] = {
     "bug": "a fault of ours ended it",
 }
 
+# What came of objections, and at which levels probes that go badly stop others. Label values of metrics, too.
+OBJECTED = (
+    "token", "prefix", "unmatched", "syntax", "rate", "unavailable", "file", "file_line_failed", "file_failed",
+)  # fmt: skip
+BREAKERS = ("host", "customer", "whole")
+
 # What has to be in place before anybody is knocked at; a missing piece is the detail of ``not_armed``.
 PIECES = ("armed", "contact", "source", "announcement", "probing_txt", "audit_sink", "notification_route", "state")
 

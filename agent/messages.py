@@ -28,6 +28,7 @@ from agent.body import (
     kind,
 )  # fmt: skip
 from agent.ipc import Type, Unexpected
+from agent.listed import Listed
 from agent.model import Endpoint, Observation
 from agent.notice import About, Answered, AnswerTold, Bounced, Due, Go, Heard, Sent, View, Viewed
 
@@ -118,7 +119,9 @@ class Servers(Body):
 
     product: Label
     generation: Label
+    support: Label
     verdict: Label
+    precision: Label
     count: Count
 
 
@@ -128,6 +131,14 @@ class Exposed(Body):
     cve: Label
     status: Label
     kev: bool
+    count: Count
+
+
+class Chained(Body):
+    """Of how many servers so much of a named chain of CVEs is open."""
+
+    chain: Label
+    open: Label
     count: Count
 
 
@@ -184,6 +195,13 @@ class InForce(Body):
     sha256: Label = ""
 
 
+class Usage(Body):
+    """What the agent's process takes: resident bytes, and seconds of processor time since it began."""
+
+    resident: Gauge = 0.0
+    cpu: Gauge = 0.0
+
+
 class Kept(Body):
     """How much the store holds, and how the writing and deleting of it goes."""
 
@@ -209,6 +227,10 @@ class Snapshot(Body):
     servers: list[Servers]
     exposed: list[Exposed]
     ended: list[Ended]
+    chains: list[Chained] = Field(default_factory=list)
+    reach: dict[Label, Time] = Field(default_factory=dict)
+    limits: dict[Label, Gauge] = Field(default_factory=dict)
+    usage: Usage = Usage()
     kept: Count
     kept_at_most: Count
     counters: dict[Counter, Count]
@@ -231,7 +253,6 @@ class ExporterSection(Body):
     """``probing_txt``: the text that is served as such, "" for none; ``operator`` and ``contact`` as customers know.
 
     ``web_config``: path of the web configuration file, "" for none. ``viewers``: who may see single servers.
-    ``limits``: seconds that a synchronisation of the books ("mapping") and a checkpoint outside ("checkpoint") count.
     """
 
     log: LogSection
@@ -240,7 +261,6 @@ class ExporterSection(Body):
     contact: Annotated[str, Field(max_length=200)] = ""
     web_config: Annotated[str, Field(max_length=4096)] = ""
     viewers: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list)
-    limits: dict[Label, Gauge] = Field(default_factory=dict)
 
 
 class NotifierSection(Body):
@@ -286,6 +306,7 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.ANSWER: TypeAdapter(AnswerTold),
     Type.ANSWERED: TypeAdapter(Answered),
     Type.HEARD: TypeAdapter(Heard),
+    Type.SERVERS: TypeAdapter(Listed),
 }
 
 

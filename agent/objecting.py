@@ -19,6 +19,7 @@ from agent.audit.log import AuditError
 from agent.bucket import TOKENLESS, Bucket
 from agent.consent.written import body, rfc3339
 from agent.dropped import Drop, canonical
+from agent.leave import OBJECTED as OUTCOMES
 from agent.logfmt import Sample
 from agent.privacy import cidrs, common, one, union
 
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from agent.office import Office
     from agent.privacy import Ranges
 
-# What came of objections; label values of a metric, so the list is closed.
-OUTCOMES = (
-    "token", "prefix", "unmatched", "syntax", "rate", "unavailable", "file", "file_line_failed", "file_failed",
-)  # fmt: skip
 OBJECTOR = "objector/"
 
 

@@ -86,7 +86,7 @@ class Permission:
         )  # fmt: skip
         office.knock = self._knocking.ask
         self._objecting = Objecting(office, log=log, monotonic=monotonic)
-        self._standing = Standing(office)
+        self._standing = Standing(office, self._candidates, self._worth)
         self._known = office.register.version
 
     def opened(self, connection: Connection, config: Config) -> None:
@@ -243,6 +243,10 @@ class Permission:
     def _candidates(self) -> list[str]:
         return self._inventory.signed()
 
+    def _worth(self, address: str) -> bool:
+        assessment = self._inventory.assessment(address, self._today())
+        return assessment is not None and worth_knocking(assessment)
+
     def _candidate(self, address: str) -> Candidate | None:
         assessment = self._inventory.assessment(address, self._today())
         if assessment is None or not worth_knocking(assessment):
@@ -274,6 +278,7 @@ class Permission:
             "effects_pending": len(self._effects),
             "effect_seconds": self._delays.body(),
             "self_audit": self._self_audit.body(),
+            "drop_failing": self._objecting.failing,
         }
 
 
@@ -326,9 +331,10 @@ def exporter_section(config: Config, now: float) -> dict[str, Any]:
     text = probing_txt.served(config, now)
     told = {"operator": config.consent.operator, "contact": config.probe.contact, "probing_txt": text}
     told["web_config"] = config.exporter.web_config
-    numbers = {"mapping": config.consent.mapping_hours * 3600.0, "checkpoint": config.audit.checkpoint_minutes * 60.0}
-    shown = {"viewers": list(config.exporter.viewers), "limits": numbers}
-    return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}, **shown}
+    viewers = list(config.exporter.viewers)
+    return {
+        "log": config.log.model_dump(), **{key: value for key, value in told.items() if value}, "viewers": viewers,
+    }  # fmt: skip
 
 
 def watched(config: Config) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ _BEFORE = 1.0
 # Outcomes of a probe whose last SYN may never have left this machine: the next hop was not there.
 _UNSENT = frozenset({"unreachable", "timeout", "cancelled"})
 
+# How a connection fits the log; label values of a metric, so the list is closed.
+FITS = ("matched", "logged_not_seen", "seen_not_logged", "unwatched", "unsent", "unfinished")
+
 Flow = tuple[str, int, str, int]
 
 
@@ -65,9 +68,7 @@ class SelfAudit:
         self._sources: tuple[str, ...] = ()
         # What an agent before this one granted is not known here.
         self._begun = clock()
-        self._counts = dict.fromkeys(
-            ("matched", "logged_not_seen", "seen_not_logged", "unwatched", "unsent", "unfinished"), 0
-        )
+        self._counts = dict.fromkeys(FITS, 0)
 
     def watch(self, sources: tuple[str, ...]) -> None:
         """These addresses are knocked from, and capture is told so; none: nobody looks, and nothing is counted."""

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
+from agent.believed import aggregates
 from agent.config import check
 from agent.diagnosis import diagnosis
 from agent.doors import Connection, Door, Doors
@@ -26,7 +27,8 @@ from agent.permission import Permission, exporter_section
 from agent.reload import Reloads
 from agent.report import told
 from agent.role_doors import GUESTS
-from agent.snapshot import Tally, aggregates
+from agent.series import Series, naming
+from agent.snapshot import Tally, limits
 
 if TYPE_CHECKING:
     import logging
@@ -101,6 +103,7 @@ class Service:
         )
         self._force = InForce(config, loaded or Loaded(), log, monotonic, register=self._permission)
         self._muting = Muting()
+        self._series = Series(config, inventory, naming(office, config), log=log, now=now, monotonic=monotonic)
         self._believed: dict[str, Any] = {}
         self._believed_at = 0.0
 
@@ -122,11 +125,12 @@ class Service:
         PULSE.tell(READY)
         while not self._doors.ended:
             due = self._until_due(), self._force.until_look(), self._keeping.until_due(), self._permission.until_due()
-            self._doors.turn(min(due))
+            self._doors.turn(min(*due, self._series.until_due()))
             self._keeping.tend()
             self._changed |= self._permission.tend()
             self._changed |= self._force.look(self._doors)
             self._tell_exporter()
+            self._series.tend(None if self._keeping.loading else self._exporter, self._doors.tell)
             self._mute()
             self._show_life()
         PULSE.tell(STOPPING)
@@ -218,6 +222,7 @@ class Service:
         before = self._config
         self._config = check(message.config, "configuration")
         self._force.take(self._config, message.loaded, self._doors)
+        self._series.take(self._config)
         if self._config != before:
             self._permission.take(self._config)
             if self._exporter:
@@ -293,6 +298,7 @@ class Service:
             **self._tally.body(),
             "not_ready": self._not_ready(),
             "config": self._force.body(),
+            "limits": limits(self._config),
             **self._beliefs(at_most),
             "kept": len(self._inventory),
             "kept_at_most": self._config.agent.max_servers,
@@ -305,7 +311,7 @@ class Service:
     def _beliefs(self, at_most: float) -> dict[str, Any]:
         """The aggregates over all servers: dear to make, so that who asks each second gets them as they were."""
         if not self._believed or self._monotonic() - self._believed_at >= at_most:
-            self._believed = aggregates(self._inventory.assessments(self._today()), self._kev)
+            self._believed = aggregates(self._inventory.assessments(self._today()), self._kev, self._today())
             self._believed_at = self._monotonic()
         return self._believed
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from agent.ipc import REASONS
 from agent.messages import Inputs
-from agent.model import GENERATIONS, KINDS
+from agent.model import KINDS
 from agent.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable
 
-    from agent.model import Assessment
-
-# The statuses that are exported: what is fixed or not affected is no news, and would double the series.
-STATUSES = ("vulnerable", "possible", "fixed_if_configured", "unknown")
+    from agent.sections import Config
 
 # Why the daemon is not ready: label values of a metric, so the list is closed. The exporter adds the first two.
 NOT_READY = (
     "no_snapshot", "agent_absent",
     "capture_absent", "capture_not_permitted", "inputs_unreadable", "prefixes_unreadable",
 )  # fmt: skip
+# Who may come to the agent, and the way to the supervisor.
+DOORS = ("capture", "exporter", "prober", "notifier", "control", "supervisor")
+# The roles that can tell here what they take.
+ROLES = ("agent", "exporter")
+# Of the configuration, in seconds.
+LIMITS = ("announce", "mapping", "quarantine", "checkpoint", "recheck", "probe", "retention", "suspect")
+
+_DAY = 86_400.0
 
 
 @dataclass(slots=True)
@@ -56,8 +64,9 @@ class Tally:
         return ["inputs_unreadable"] if self.inputs.unreadable else []
 
     def body(self) -> dict[str, Any]:
-        """Its part of a snapshot; the kinds of observation are all there from the start, at 0."""
+        """Its part of a snapshot; what has a closed list is all there from the start, at 0."""
         inputs = self.inputs
+        rejected = {(door, reason): 0 for door in DOORS for reason in REASONS} | self.rejected
         return {
             "started": self.started,
             "progress": self.progress,
@@ -66,41 +75,35 @@ class Tally:
             "counters": self.totals.counts,
             "interfaces": self.totals.interfaces(),
             "observations": {kind: self.observations[kind] for kind in KINDS},
-            "connections": dict(self.connections),
+            "connections": dict.fromkeys(DOORS, 0) | self.connections,
             "rejected": [
-                {"door": door, "reason": reason, "count": count}
-                for (door, reason), count in sorted(self.rejected.items())
+                {"door": door, "reason": reason, "count": count} for (door, reason), count in sorted(rejected.items())
             ],
+            "usage": usage(),
         }
 
 
-def aggregates(assessments: Iterable[Assessment], kev: Mapping[str, bool]) -> dict[str, Any]:
-    """Servers by what they are and what follows. ``kev``: every CVE of the catalogue, and whether it is exploited.
-
-    Every CVE and generation is there with 0, so that a graph begins before the first server does.
-    """
-    servers: Counter[tuple[str, str, str]] = Counter()
-    exposed: Counter[tuple[str, str]] = Counter({(cve, status): 0 for cve in kev for status in STATUSES})
-    ended: Counter[tuple[str, str]] = Counter({(generation, "vulnerable"): 0 for generation in GENERATIONS})
-    for assessment in assessments:
-        generation = assessment.generation or "unknown"
-        servers[assessment.product, generation, assessment.verdict] += 1
-        for finding in assessment.findings:
-            if finding.status not in STATUSES:
-                continue
-            if finding.cve is None:
-                ended[generation, finding.status] += 1
-            elif finding.cve in kev:
-                exposed[finding.cve, finding.status] += 1
+def limits(config: Config) -> dict[str, float]:
+    """What the configuration says of each of LIMITS, in seconds, and how many probes may begin in a "minute"."""
+    consent, probe = config.consent, config.probe
     return {
-        "servers": [_row(("product", "generation", "verdict"), key, count) for key, count in sorted(servers.items())],
-        "exposed": [
-            {"cve": cve, "status": status, "kev": kev[cve], "count": count}
-            for (cve, status), count in sorted(exposed.items())
-        ],
-        "ended": [_row(("generation", "status"), key, count) for key, count in sorted(ended.items())],
+        "announce": consent.announce_days * _DAY,
+        "mapping": consent.mapping_hours * 3600.0,
+        "quarantine": consent.quarantine_days * _DAY,
+        "checkpoint": config.audit.checkpoint_minutes * 60.0,
+        "recheck": probe.recheck_hours * 3600.0,
+        "probe": float(probe.seconds),
+        "retention": config.agent.retention_days * _DAY,
+        "suspect": float(config.capture.suspect_seconds),
+        "per_minute": float(probe.per_minute),
     }
 
 
-def _row(names: tuple[str, ...], key: tuple[str, ...], count: int) -> dict[str, Any]:
-    return {**dict(zip(names, key, strict=True)), "count": count}
+def usage() -> dict[str, float]:
+    """What this process takes: "resident" bytes (0 where the kernel does not say), and "cpu" seconds since it began."""
+    try:
+        with open("/proc/self/statm", "rb") as told:
+            resident = int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        resident = 0
+    return {"resident": float(resident), "cpu": time.process_time()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporters.families import Row, by_one, counter, counters, gauges
+from exporters.families import Row, by_one, many, one
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,44 +17,36 @@ if TYPE_CHECKING:
 
     from agent.messages import Interface
 
-# Counters of one interface: name -> metric without "_total", help.
+# Counters of one interface -> family.
 _FRAMES = {
-    "offered": ("capture_frames_offered", "Frames that came to the interface, by its own counters."),
-    "nic_missed": ("capture_frames_missed", "Frames that the network card or its driver lost before the filter."),
-    "frames_seen": ("capture_frames", "Frames that the filter admitted, or that a file holds."),
-    "frames_used": ("capture_frames_used", "Frames that a dissector or a fact was made of."),
-    "ring_freezes": ("capture_ring_freezes", "How often the ring was full."),
-    "takeovers": ("capture_filter_takeovers", "How often a new filter took over from the one before."),
-    "seen_twice": ("capture_frames_seen_twice", "Frames that both filters saw while one took over; counted once."),
+    "offered": "capture_frames_offered_total",
+    "nic_missed": "capture_frames_missed_total",
+    "frames_seen": "capture_frames_total",
+    "frames_used": "capture_frames_used_total",
+    "ring_freezes": "capture_ring_freezes_total",
+    "takeovers": "capture_filter_takeovers_total",
+    "seen_twice": "capture_frames_seen_twice_total",
 }
-_LINK = ("capture_link_events", "What happened to the interface.", ("went_down", "came_back", "renamed"))
-_DROPPED = ("capture_frames_dropped", "Frames that were not used, by the reason.", "drop_")
-_OF_INTERFACE = ("capture_interface_events", "Everything else that is counted of an interface.")
-
-# Gauges of one interface: name -> metric, help.
+_LINK = ("went_down", "came_back", "renamed")
+_DROPPED = "drop_"
+# Gauges of one interface -> family.
 _GAUGES = {
-    "up": ("capture_interface_up", "1 while the interface is there and up."),
-    "ring_fill": ("capture_ring_fill_ratio", "The most of the ring that was full in the last second."),
-    "filter_suspect": ("capture_filter_suspect", "1 while frames arrive and for long nothing has matched the filter."),
-    "filter_instructions": ("capture_filter_instructions", "Length of the filter; the kernel takes 4096 at most."),
-    "demoted": ("capture_filter_demoted_prefixes", "Prefixes that did not fit: only headers of them are looked at."),
-    "muted_in_filter": ("capture_filter_muted_servers", "Servers that the filter leaves out, because well known."),
+    "up": "capture_interface_up",
+    "ring_fill": "capture_ring_fill_ratio",
+    "filter_suspect": "capture_filter_suspect",
+    "filter_instructions": "capture_filter_instructions",
+    "demoted": "capture_filter_demoted_prefixes",
+    "muted_in_filter": "capture_filter_muted_servers",
 }
-_STATE = ("capture_interface_state", "Everything else that is measured of an interface.")
-
-# Counters of capture as a whole, and families of them by how their names begin.
+# Counters of capture as a whole -> family, and families of them by how their names begin.
 _WHOLE = {
-    "observations": ("capture_observations", "Observations told to the agent."),
-    "repeats": ("capture_observations_repeated", "Observations not told, because told within the hour."),
-    "told_too_long": ("capture_observations_too_long", "Observations not told because their value is too long."),
-    "queue_full": ("capture_observations_queue_full", "Observations not told because too many waited for the agent."),
+    "observations": "capture_observations_total",
+    "repeats": "capture_observations_repeated_total",
+    "told_too_long": "capture_observations_too_long_total",
+    "queue_full": "capture_observations_queue_full_total",
 }
-_FAMILIES = {
-    "streams_evicted_": ("capture_streams_evicted", "reason", "Streams let go before their end, by the reason."),
-    "malformed_": ("capture_malformed", "collector", "Flows given up because of what the peer sent."),
-}
+_FAMILIES = {"streams_evicted_": "capture_streams_evicted_total", "malformed_": "capture_malformed_total"}
 _PARSED = "parse_microseconds"
-_OTHER = ("capture_events", "Everything else that the capture role counts.")
 
 
 def capture(interfaces: list[Interface], counts: Mapping[str, int]) -> Iterator[Metric]:
@@ -65,42 +57,31 @@ def capture(interfaces: list[Interface], counts: Mapping[str, int]) -> Iterator[
 
 
 def _of_the_whole(counts: Mapping[str, int]) -> Iterator[Metric]:
-    for name, (metric, text) in _WHOLE.items():
-        yield counter(metric, text, counts.get(name, 0))
-    yield counter("capture_parse_seconds", "Time spent on frames in Python.", counts.get(_PARSED, 0) / 1e6)
-    for start, (metric, label, text) in _FAMILIES.items():
-        named = [(name.removeprefix(start), count) for name, count in counts.items() if name.startswith(start)]
-        yield counters(metric, text, (label,), by_one(named))
-    metric, text = _OTHER
+    for name, family in _WHOLE.items():
+        yield one(family, counts.get(name, 0))
+    yield one("capture_parse_seconds_total", counts.get(_PARSED, 0) / 1e6)
+    for start, family in _FAMILIES.items():
+        yield by_one(family, [(n.removeprefix(start), count) for n, count in counts.items() if n.startswith(start)])
     others = {n: c for n, c in counts.items() if n not in _WHOLE and n != _PARSED and not n.startswith((*_FAMILIES,))}
-    yield counters(metric, text, ("event",), by_one(others.items()))
+    yield by_one("capture_events_total", others.items())
 
 
 def _counted(interfaces: list[Interface]) -> Iterator[Metric]:
-    for name, (metric, text) in _FRAMES.items():
-        yield counters(metric, text, ("interface",), _each(name, ((i.name, i.counts) for i in interfaces)))
-    metric, text, start = _DROPPED
-    dropped = [
-        ((i.name, n.removeprefix(start)), c) for i in interfaces for n, c in i.counts.items() if n.startswith(start)
-    ]
-    yield counters(metric, text, ("interface", "reason"), dropped)
-    metric, text, events = _LINK
-    happened = [((i.name, event), i.counts[event]) for i in interfaces for event in events if event in i.counts]
-    yield counters(metric, text, ("interface", "event"), happened)
-    metric, text = _OF_INTERFACE
-    known = {*_FRAMES, *events}
-    others = [
-        ((i.name, n), c) for i in interfaces for n, c in i.counts.items() if n not in known and not n.startswith(start)
-    ]
-    yield counters(metric, text, ("interface", "event"), others)
+    for name, family in _FRAMES.items():
+        yield many(family, _each(name, ((i.name, i.counts) for i in interfaces)))
+    counted = [(i.name, name, count) for i in interfaces for name, count in i.counts.items()]
+    dropped = [((i, n.removeprefix(_DROPPED)), c) for i, n, c in counted if n.startswith(_DROPPED)]
+    yield many("capture_frames_dropped_total", dropped)
+    yield many("capture_link_events_total", [((i, n), c) for i, n, c in counted if n in _LINK])
+    others = [((i, n), c) for i, n, c in counted if n not in {*_FRAMES, *_LINK} and not n.startswith(_DROPPED)]
+    yield many("capture_interface_events_total", others)
 
 
 def _measured(interfaces: list[Interface]) -> Iterator[Metric]:
-    for name, (metric, text) in _GAUGES.items():
-        yield gauges(metric, text, ("interface",), _each(name, ((i.name, i.gauges) for i in interfaces)))
-    metric, text = _STATE
+    for name, family in _GAUGES.items():
+        yield many(family, _each(name, ((i.name, i.gauges) for i in interfaces)))
     others = [((i.name, n), value) for i in interfaces for n, value in i.gauges.items() if n not in _GAUGES]
-    yield gauges(metric, text, ("interface", "state"), others)
+    yield many("capture_interface_state", others)
 
 
 def _each(name: str, values: Iterable[tuple[str, Mapping[str, float]]]) -> list[Row]:

@@ -1,42 +1,66 @@
-"""How a family of metrics is made: one value, or one for each set of label values. Names get the program's prefix."""
+"""How a family of metrics is made: one value, or one for each set of label values. The table says the rest."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+from exporters.naming import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from prometheus_client.core import Metric
 
-# The values of a family's labels, and the number that belongs to them.
+    from agent.asked import Delay
+    from exporters.naming import Family
+
+# The values of a family's labels, in their order, and the number that belongs to them.
 Row = tuple[tuple[str, ...], float]
 
 
-def gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"knockfirst_{name}", text, value=float(value))
+class UnnamedError(KeyError):
+    """A family that is not in the table, or not with this kind or these labels: a fault of ours."""
 
 
-def counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(f"knockfirst_{name}", text, value=value)
+def one(name: str, value: float) -> Metric:
+    """A family without labels: a gauge or a counter."""
+    return many(name, [((), value)])
 
 
-def gauges(name: str, text: str, labels: tuple[str, ...], rows: Iterable[Row]) -> Metric:
-    family = GaugeMetricFamily(f"knockfirst_{name}", text, labels=labels)
+def many(name: str, rows: Iterable[Row]) -> Metric:
+    """A row for each set of label values: of a gauge as they come, of a counter in order."""
+    family = _named(name)
+    if family.kind == "histogram":
+        raise UnnamedError(name)
+    made: Metric
+    if family.kind == "counter":
+        made, rows = CounterMetricFamily(family.exposed, family.text, labels=tuple(family.labels)), sorted(rows)
+    else:
+        made = GaugeMetricFamily(family.exposed, family.text, labels=tuple(family.labels))
+    expected = len(family.labels)
     for values, value in rows:
-        family.add_metric(values, float(value))
-    return family
+        if len(values) != expected:
+            raise UnnamedError(f"{name}{values}")
+        made.add_metric(values, float(value))
+    return made
 
 
-def counters(name: str, text: str, labels: tuple[str, ...], rows: Iterable[Row]) -> Metric:
-    family = CounterMetricFamily(f"knockfirst_{name}", text, labels=labels)
-    for values, value in sorted(rows):
-        family.add_metric(values, value)
-    return family
+def by_one(name: str, named: Iterable[tuple[str, float]]) -> Metric:
+    """A family with one label."""
+    return many(name, [((value,), number) for value, number in named])
 
 
-def by_one(named: Iterable[tuple[str, float]]) -> list[Row]:
-    """Rows for a family with one label."""
-    return [((name,), value) for name, value in named]
+def histogram(name: str, delay: Delay) -> Metric:
+    """A family of buckets, without labels. Their bounds are the canonical numbers of OpenMetrics 1.0: 1.0 and not 1."""
+    family = _named(name)
+    buckets = [*((str(float(bound)), float(count)) for bound, count in delay.buckets), ("+Inf", float(delay.count))]
+    return HistogramMetricFamily(family.exposed, family.text, buckets=buckets, sum_value=delay.sum)
+
+
+def _named(name: str) -> Family:
+    try:
+        return TABLE[name]
+    except KeyError:
+        raise UnnamedError(name) from None

@@ -1,4 +1,4 @@
-"""One snapshot as Prometheus metrics: aggregates and counters. docs/operating.md says what each means.
+"""One snapshot as Prometheus metrics: aggregates and counters. What there is stands in one table, exporters/naming.
 
 Families are made afresh for each scrape, so that a label set that has gone is gone (Prometheus, "Writing exporters").
 No address, name or customer is ever a label; label values come from closed lists and from our own counters' names.
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
-from agent.snapshot import NOT_READY
+from agent.snapshot import NOT_READY, usage
 from exporters.capture import capture
 from exporters.configuration import configuration
-from exporters.families import by_one, counters, gauge, gauges
+from exporters.families import by_one, many, one
+from exporters.naming import SECTIONS, TABLE
 from exporters.permission import permission
 from exporters.store import store
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from agent.messages import Snapshot
+
+__all__ = ["SECTIONS", "TABLE", "Shown", "not_ready", "registry"]
 
 
 class Shown(Collector):
@@ -36,16 +39,14 @@ class Shown(Collector):
 
     def collect(self) -> Iterator[Metric]:
         snapshot = self._snapshot()
-        yield gauges(
-            "build_info", "The version that runs; always 1.", ("version", "python_version"),
-            [((self._version, platform.python_version()), 1)],
-        )  # fmt: skip
+        yield many("build_info", [((self._version, platform.python_version()), 1)])
         yield from _readiness(snapshot)
+        yield from _taken(snapshot)
         if snapshot is not None:
             yield from _beliefs(snapshot)
             yield from capture(snapshot.interfaces, snapshot.counters)
             yield from _agent(snapshot)
-            yield from configuration(snapshot.config)
+            yield from configuration(snapshot.config, snapshot.limits)
             yield from store(snapshot.store)
             yield from permission(snapshot.permission)
 
@@ -64,49 +65,39 @@ def not_ready(snapshot: Snapshot | None) -> list[str]:
 
 def _readiness(snapshot: Snapshot | None) -> Iterator[Metric]:
     reasons = not_ready(snapshot)
-    yield gauge(
-        "ready", "1 if the metrics can be relied on: there is a snapshot and every input is readable.", not reasons
-    )
-    yield gauges(
-        "not_ready", "1 for each reason why not.", ("reason",), [((reason,), reason in reasons) for reason in NOT_READY]
-    )
+    yield one("ready", not reasons)
+    yield by_one("not_ready", [(reason, reason in reasons) for reason in NOT_READY])
+
+
+def _taken(snapshot: Snapshot | None) -> Iterator[Metric]:
+    """What the processes take that can tell it here."""
+    taken = {"exporter": usage()} | ({"agent": snapshot.usage.model_dump()} if snapshot else {})
+    yield by_one("role_resident_memory_bytes", [(role, of["resident"]) for role, of in taken.items() if of["resident"]])
+    yield by_one("role_cpu_seconds_total", [(role, of["cpu"]) for role, of in taken.items()])
 
 
 def _beliefs(s: Snapshot) -> Iterator[Metric]:
-    yield gauges(
-        "servers", "Servers by what they are believed to be, and how surely.", ("product", "generation", "verdict"),
-        [((row.product, row.generation, row.verdict), row.count) for row in s.servers],
-    )  # fmt: skip
-    yield gauges(
-        "servers_exposed", "Servers by CVE and status; kev is yes where CISA lists it as exploited.",
-        ("cve", "status", "kev"),
-        [((row.cve, row.status, "yes" if row.kev else "no"), row.count) for row in s.exposed],
-    )  # fmt: skip
-    yield gauges(
-        "servers_end_of_support", "Servers whose support has ended, by generation.", ("generation", "status"),
-        [((row.generation, row.status), row.count) for row in s.ended],
-    )  # fmt: skip
+    yield many(
+        "servers",
+        [((row.product, row.generation, row.support, row.verdict, row.precision), row.count) for row in s.servers],
+    )
+    yield many("servers_exposed", [((r.cve, r.status, "yes" if r.kev else "no"), r.count) for r in s.exposed])
+    yield many("servers_exposed_chain", [((row.chain, row.open), row.count) for row in s.chains])
+    yield many("servers_end_of_support", [((row.generation, row.status), row.count) for row in s.ended])
+    yield by_one("catalogue_reach_timestamp_seconds", s.reach.items())
 
 
 def _agent(s: Snapshot) -> Iterator[Metric]:
     pending = max(0, s.inputs.files - s.inputs.read - s.inputs.unreadable)
-    states = {"read": s.inputs.read, "unreadable": s.inputs.unreadable, "pending": pending}
-    yield gauges("inputs", "Capture files by state.", ("state",), [((state,), n) for state, n in states.items()])
-    yield counters("observations", "Observations received by the agent.", ("kind",), by_one(s.observations.items()))
-    yield counters(
-        "evidence", "Facts that matched a fingerprint of the book.", ("fingerprint",), by_one(s.evidence.items())
-    )
-    yield gauge("inventory_servers", "Servers kept.", s.kept)
-    yield gauge("inventory_servers_limit", "Servers kept at most.", s.kept_at_most)
-    yield counters(
-        "inventory_events", "What became of observations in the inventory.", ("event",), by_one(s.inventory.items())
-    )
-    yield counters("ipc_connections", "Connections to the agent by role.", ("door",), by_one(s.connections.items()))
-    yield counters(
-        "ipc_rejected", "Connections between the roles closed for what was sent.", ("door", "reason"),
-        [((row.door, row.reason), row.count) for row in s.rejected],
-    )  # fmt: skip
-    yield gauge("start_time_seconds", "When the agent started, in seconds since the epoch.", s.started)
-    yield gauge("last_progress_timestamp_seconds", "When capture last told the agent anything; 0 if never.", s.progress)
-    yield gauge("snapshot_timestamp_seconds", "When the snapshot that this scrape shows was made.", s.time)
-    yield gauge("snapshot_duration_seconds", "How long the snapshot before it took to make.", s.took)
+    yield by_one("inputs", [("read", s.inputs.read), ("unreadable", s.inputs.unreadable), ("pending", pending)])
+    yield by_one("observations_total", s.observations.items())
+    yield by_one("evidence_total", s.evidence.items())
+    yield one("inventory_servers", s.kept)
+    yield one("inventory_servers_limit", s.kept_at_most)
+    yield by_one("inventory_events_total", s.inventory.items())
+    yield by_one("ipc_connections_total", s.connections.items())
+    yield many("ipc_rejected_total", [((row.door, row.reason), row.count) for row in s.rejected])
+    yield one("start_time_seconds", s.started)
+    yield one("last_progress_timestamp_seconds", s.progress)
+    yield one("snapshot_timestamp_seconds", s.time)
+    yield one("snapshot_duration_seconds", s.took)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporters.families import by_one, counter, counters, gauge
+from exporters.families import by_one, one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,13 +18,9 @@ def store(kept: Kept | None) -> Iterator[Metric]:
     """Rows, bytes, what was deleted and why, and when the retention job was last done to its end."""
     if kept is None:
         return
-    yield gauge("store_observations", "Observations in the store.", kept.observations)
-    yield gauge("store_servers", "Servers in the store.", kept.servers)
-    yield gauge("store_bytes", "Bytes of the store on disk.", kept.bytes)
-    yield counters("store_deleted", "Observations deleted from the store.", ("reason",), by_one(kept.deleted.items()))
-    yield counter("store_write_failures", "Writes to the store that failed; each is tried again.", kept.write_failures)
-    yield gauge(
-        "retention_last_success_timestamp_seconds",
-        "When the retention job last left nothing too old in the store; 0 if never.",
-        kept.retention_last_success,
-    )
+    yield one("store_observations", kept.observations)
+    yield one("store_servers", kept.servers)
+    yield one("store_bytes", kept.bytes)
+    yield by_one("store_deleted_total", kept.deleted.items())
+    yield one("store_write_failures_total", kept.write_failures)
+    yield one("retention_last_success_timestamp_seconds", kept.retention_last_success)

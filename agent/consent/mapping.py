@@ -201,6 +201,18 @@ class Mapping:
                     times.append(max(mine.since, self._known.get(key, 0.0)))
         return max(times, default=None)
 
+    def disputed(self, customer: str, prefix: Range, time: float) -> bool:
+        """Whether this is his prefix, and not only his: by what is said of it, and by other sources of wider ones.
+
+        Of those who are said to have it, the first by name is asked for all. What had ended by then does not count.
+        """
+        around = self._claims.over(prefix)
+        if len(around) == 1 and len(around[0]) == 1:
+            return False  # nearly always
+        holders = {one.customer for one in self._settled(around, (), time)}
+        his = [one.customer for one in self._claims.get(prefix) or () if _until(one) > time]
+        return len(holders) > 1 and bool(his) and min(his) == customer
+
     def sole(self, prefix: Range) -> str | None:
         """The one customer in whose mapping all of a prefix lies; None where somebody else has any part of it."""
         around = self._claims.over(prefix)

@@ -258,6 +258,15 @@ class Register:
         prefixes = () if folded is None else folded.prefixes
         return tuple(one for prefix in prefixes for one in self._mapping.claims(ref, prefix))
 
+    def disputed(self, ref: str, time: float) -> int:
+        """Of how many prefixes that he is said to have another is said to have them, too.
+
+        Of those who have the same prefix, it is held against one alone.
+        """
+        folded = self._customers.get(ref)
+        prefixes = () if folded is None else folded.prefixes
+        return sum(self._mapping.disputed(ref, prefix, time) for prefix in prefixes)
+
     def contacts_entry(self, ref: str) -> int | None:
         """The number of the entry that has this customer's contacts, which the register itself does not keep."""
         folded = self._customers.get(ref)

