@@ -156,7 +156,7 @@ class Answers:
         self._bucket = Bucket(*TOKENLESS, clock)
         self._one = threading.Lock()  # requests have threads of their own
 
-    def answer(self, path: str, accept: str) -> Answer:
+    def answer(self, path: str, accept: str, who: Callable[[], str] = str) -> Answer:
         """The response to a GET of ``path``: what a query says is not looked at."""
         match path.partition("?")[0]:
             case "/":
@@ -225,7 +225,7 @@ class Probing:
     def __init__(self, text: Callable[[], str]) -> None:
         self._text = text
 
-    def answer(self, path: str, accept: str) -> Answer:
+    def answer(self, path: str, accept: str, who: Callable[[], str] = str) -> Answer:
         if path.partition("?")[0] != PROBING:
             return Answer(HTTPStatus.NOT_FOUND, TEXT, b"no such page\n")
         text = self._text()
@@ -271,7 +271,7 @@ def _text(value: Any) -> str | None:
 def _fields(body: bytes, media: str) -> dict[str, Any]:
     """The fields of a form or of a JSON object; of something else, none."""
     if media != _JSON:
-        return _form_fields(body)
+        return form_fields(body)
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -279,7 +279,7 @@ def _fields(body: bytes, media: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _form_fields(body: bytes) -> dict[str, str]:
+def form_fields(body: bytes) -> dict[str, str]:
     """A form as browsers send it (URL standard, application/x-www-form-urlencoded); of two of one name, the first."""
     fields: dict[str, str] = {}
     for pair in body.split(b"&"):

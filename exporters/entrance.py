@@ -17,7 +17,7 @@ import bcrypt
 
 from agent.errors import ConfigError
 from exporters.web import TEXT, Answer
-from exporters.webconfig import costs, part, read, secured, signature
+from exporters.webconfig import costs, holder, part, read, secured, signature
 
 if TYPE_CHECKING:
     import logging
@@ -79,6 +79,13 @@ class Entrance:
         if self._admits(authorization):
             return None
         return Answer(HTTPStatus.UNAUTHORIZED, TEXT, b"a name and a password are needed\n", _CHALLENGE)
+
+    def user(self, connection: socket.socket, authorization: str) -> str:
+        """As whom a client came in that was not refused: by password, else by certificate; "" for nobody."""
+        given = _basic(authorization) if self._current.users else None
+        if self._current.users:
+            return given[0] if given and self._admits(authorization) else ""
+        return holder(connection)
 
     def _admits(self, authorization: str) -> bool:
         users = self._current.users

@@ -23,8 +23,10 @@ from agent.messages import validated
 from agent.notify import PULSE, READY
 from agent.rights import keep
 from exporters.answers import Answers, Names, Probing
+from exporters.console.pages import Access, Console
 from exporters.prometheus import not_ready, registry
 from exporters.readiness import components
+from exporters.series import Series
 from exporters.web import Pages, Web
 
 if TYPE_CHECKING:
@@ -35,14 +37,18 @@ if TYPE_CHECKING:
 
     from agent.asked import Noted
     from agent.messages import ExporterSection, Snapshot
+    from agent.notice import Viewed
     from exporters.entrance import Entrance
     from exporters.web import Serves
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, and nobody will hand over another
 
 
-_ACCEPTED = frozenset({Type.SECTION, Type.SNAPSHOT, Type.RELOADED, Type.NOTED, Type.VIEWED, Type.ANSWERED})
-_NOTES = 5.0  # seconds that the agent may take to put an objection on record
+_ACCEPTED = frozenset(
+    {Type.SECTION, Type.SNAPSHOT, Type.RELOADED, Type.NOTED, Type.VIEWED, Type.ANSWERED, Type.SERVERS}
+)
+_NOTES = 5.0  # seconds that the agent may take to put an objection, or who looks, on record
+_APART = 60.0  # seconds, at the least, over which the console says what moves; twice as many at the most
 
 
 class Latest:
@@ -53,14 +59,27 @@ class Latest:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        self.before: Snapshot | None = None
+        self._mark: Snapshot | None = None
         self.names = Names()
+        self.access = Access()
         self.probing_txt = ""
+        self.series = Series()
 
     def section(self, section: ExporterSection) -> None:
         """What the agent wants of us from now on."""
         begin("exporter", section.log.level, section.log.format)
         self.names = Names(section.operator, section.contact)
         self.probing_txt = section.probing_txt
+        self.access = Access(section.operator, bool(section.web_config), tuple(section.viewers))
+
+    def show(self, snapshot: Snapshot) -> None:
+        """This is what is asked for from now on; one from a while ago is kept, to see what moves."""
+        if self._mark is None or self._mark.started != snapshot.started:
+            self.before = self._mark = snapshot
+        elif snapshot.time - self._mark.time >= _APART:
+            self.before, self._mark = self._mark, snapshot
+        self.snapshot = snapshot
 
     def alone(self) -> None:
         """There is no agent for now: what is shown grows old."""
@@ -82,7 +101,7 @@ class Agent:
         self._one = threading.Lock()
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._numbers = itertools.count(1)
-        self._notes: dict[int, queue.SimpleQueue[Noted]] = {}
+        self._waiting: dict[int, queue.SimpleQueue[Any]] = {}
 
     def meet(self, link: ipc.Link) -> None:
         """Speak to this one from now on."""
@@ -111,32 +130,51 @@ class Agent:
 
     def note(self, prefix: str | None, token: str | None, headers: bool) -> Noted:
         """Pass an objection on: what became of it. Raises OSError: nobody says."""
+        noted: Noted = self._asked(Type.OBJECTION, {"prefix": prefix, "token": token, "headers": headers})
+        return noted
+
+    def view(self, page: str, words: dict[str, str], user: str) -> Viewed:
+        """Ask for a page of the console for this user. Raises OSError: nobody says."""
+        viewed: Viewed = self._asked(Type.VIEW, {"page": page, "words": words, "user": user})
+        return viewed
+
+    def _asked(self, kind: Type, body: dict[str, Any]) -> Any:
+        """What the agent answers to this, by its number."""
         number = next(self._numbers)
-        answer: queue.SimpleQueue[Noted] = queue.SimpleQueue()
-        self._notes[number] = answer
+        answer: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._waiting[number] = answer
         try:
-            self.say(Type.OBJECTION, {"number": number, "prefix": prefix, "token": token, "headers": headers})
+            self.say(kind, {"number": number, **body})
             return answer.get(timeout=_NOTES)
         except queue.Empty:
             raise TimeoutError("the agent does not say") from None
         finally:
-            del self._notes[number]
+            del self._waiting[number]
 
-    def noted(self, noted: Noted) -> None:
-        """The agent has said what became of an objection; whoever waited for it may have given up."""
-        waiting = self._notes.get(noted.number)
+    def answered(self, answer: Noted | Viewed) -> None:
+        """The agent has answered something; whoever waited for it may have given up."""
+        waiting = self._waiting.get(answer.number)
         if waiting is not None:
-            waiting.put(noted)
+            waiting.put(answer)
 
     def reloaded(self, error: str | None) -> None:
         """The agent has said what became of it."""
         self._answers.put(error)
 
 
-def pages(latest: Latest, reload: Callable[[], str | None]) -> Pages:
-    """The pages over whatever is the latest snapshot when one is asked for."""
+def _nobody(page: str, words: dict[str, str], user: str) -> Viewed:
+    raise ConnectionError("there is no agent")
+
+
+def pages(
+    latest: Latest,
+    reload: Callable[[], str | None],
+    view: Callable[[str, dict[str, str], str], Viewed] = _nobody,
+) -> Pages:
+    """The pages over whatever is the latest snapshot when one is asked for; ``view`` as in ``Agent``."""
     running = running_version()
     families = registry(running, latest.get)
+    families.register(latest.series)
     forms: dict[str, tuple[str, Callable[[CollectorRegistry], bytes]]] = {
         "application/openmetrics-text": (openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest),
         "": (plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest),
@@ -153,6 +191,7 @@ def pages(latest: Latest, reload: Callable[[], str | None]) -> Pages:
         lambda: not_ready(latest.get()),
         reload,
         lambda: components(latest.get(), time.time()),
+        Console(running, lambda: (latest.before, latest.get()), lambda: latest.access, view, time.time).answer,
     )
 
 
@@ -177,13 +216,15 @@ def follow(link: ipc.Link, latest: Latest, agent: Agent) -> None:
     while (received := link.receive()) is not None:
         message = validated(*received)
         if received[0] is Type.SNAPSHOT:
-            latest.snapshot = message
+            latest.show(message)
             PULSE.status(time.monotonic(), snapshot=message.number)
             agent.say(Type.SHOWN, {"number": message.number})
         elif received[0] is Type.RELOADED:
             agent.reloaded(message.error)
-        elif received[0] is Type.NOTED:
-            agent.noted(message)
+        elif received[0] in (Type.NOTED, Type.VIEWED):
+            agent.answered(message)
+        elif received[0] is Type.SERVERS:
+            latest.series.take(message)
         else:
             latest.section(message)
 
@@ -229,7 +270,7 @@ def main(words: list[str]) -> int:
         return ConfigError.exit_code
     agent = Agent(link)
     served: dict[str, Serves] = {
-        "listen": pages(latest, agent.reload),
+        "listen": pages(latest, agent.reload, agent.view),
         "answers": Answers(agent.note, lambda: latest.names, time.monotonic),
         "probing": Probing(lambda: latest.probing_txt),
     }

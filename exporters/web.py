@@ -1,4 +1,4 @@
-"""The HTTP side: /metrics, /-/healthy, /-/ready and a page that names them, by GET and HEAD; /-/reload by POST.
+"""The HTTP side: /metrics, /-/healthy, /-/ready and the console, by GET and HEAD; /-/reload by POST.
 
 The listening socket is made by the supervisor (or systemd) and handed over: this process opens none. What else is
 served, each on a socket of its own, is in exporters/answers.py.
@@ -28,15 +28,6 @@ RELOAD = "/-/reload"
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>knockfirst</title></head><body>
-<h1>knockfirst {version}</h1>
-<ul><li><a href="/metrics">/metrics</a>: for Prometheus; aggregates only</li>
-<li><a href="/-/ready">/-/ready</a>: 200 if the metrics can be relied on, otherwise 503 and why</li>
-<li><a href="/-/healthy">/-/healthy</a>: 200 while this process answers</li>
-<li>POST /-/reload, from this machine: the configuration is read anew; 200, or why not</li></ul>
-</body></html>
-"""
 
 
 class Answer(NamedTuple):
@@ -60,9 +51,12 @@ class Posted(NamedTuple):
 
 
 class Serves(Protocol):
-    """What is behind a listening socket: the response to a GET or HEAD of a path (query included), and to a POST."""
+    """What is behind a listening socket: the response to a GET or HEAD of a path (query included), and to a POST.
 
-    def answer(self, path: str, accept: str) -> Answer: ...
+    ``who`` says as which user the client came in, "" for nobody; it is asked only where that matters.
+    """
+
+    def answer(self, path: str, accept: str, who: Callable[[], str]) -> Answer: ...
 
     def posted(self, posted: Posted) -> Answer: ...
 
@@ -84,6 +78,8 @@ class Guards(Protocol):
 
     def refusal(self, authorization: str) -> Answer | None: ...
 
+    def user(self, connection: socket.socket, authorization: str) -> str: ...
+
 
 class Component(NamedTuple):
     """How a part of the whole is: "ok", "warning" or "error", and why; reasons of an error are those of not_ready."""
@@ -97,6 +93,7 @@ class Pages(NamedTuple):
     """What is served. ``metrics``: Accept header to media type and exposition; ``not_ready``: the reasons.
 
     ``components``: the parts, of which some is in error where there are such reasons.
+    ``console``: the response to every other path, and who comes in; None where there is no console.
     ``reload``: reads the configuration anew and gives the error that kept it from being taken, or None. Raises OSError
     where nobody says what became of it.
     """
@@ -106,8 +103,9 @@ class Pages(NamedTuple):
     not_ready: Callable[[], list[str]]
     reload: Callable[[], str | None]
     components: Callable[[], list[Component]] = list
+    console: Callable[[str, Callable[[], str]], Answer] | None = None
 
-    def answer(self, path: str, accept: str) -> Answer:
+    def answer(self, path: str, accept: str, who: Callable[[], str] = str) -> Answer:
         """The response to a GET of ``path`` (query included)."""
         match path.partition("?")[0]:
             case "/metrics":
@@ -119,9 +117,9 @@ class Pages(NamedTuple):
                 return self._ready(as_json=JSON in accept.lower())
             case "/-/reload":
                 return not_allowed("POST", "a reload is asked for by POST\n")
-            case "/":
-                return Answer(HTTPStatus.OK, "text/html; charset=utf-8", _PAGE.format(version=self.version).encode())
-        return Answer(HTTPStatus.NOT_FOUND, TEXT, b"no such page; / names the ones there are\n")
+        if self.console is not None:
+            return self.console(path, who)
+        return Answer(HTTPStatus.NOT_FOUND, TEXT, b"no such page\n")
 
     def posted(self, posted: Posted) -> Answer:
         """The response to a POST. Its body is nothing to us."""
@@ -216,7 +214,7 @@ class Request(BaseHTTPRequestHandler):
         self.wfile = cast("io.BufferedIOBase", within)
 
     def do_GET(self) -> None:
-        self._say(self._refusal() or self.server.pages.answer(self.path, self.headers.get("Accept", "")))
+        self._say(self._refusal() or self.server.pages.answer(self.path, self.headers.get("Accept", ""), self._user))
 
     def do_POST(self) -> None:
         # Whoever sends a body is let finish, within bounds: it would not read the answer before that.
@@ -232,6 +230,10 @@ class Request(BaseHTTPRequestHandler):
     def _refusal(self) -> Answer | None:
         guards = self.server.guards
         return guards.refusal(self.headers.get("Authorization", "")) if guards else None
+
+    def _user(self) -> str:
+        guards = self.server.guards
+        return guards.user(self.request, self.headers.get("Authorization", "")) if guards else ""
 
     def end_headers(self) -> None:
         for name, value in self.server.guards.head if self.server.guards else ():

@@ -136,6 +136,17 @@ def part(connection: socket.socket) -> None:
             connection.unwrap()
 
 
+def holder(connection: socket.socket) -> str:
+    """The common name of the certificate that a client has shown and that was verified; "" where there is not one."""
+    if not isinstance(connection, ssl.SSLSocket) or connection.context.verify_mode == ssl.CERT_NONE:
+        return ""
+    # What the library gives here it has verified: of a certificate that it has not, it gives nothing.
+    shown = connection.getpeercert() or {}
+    subject: Any = shown.get("subject", ())
+    names = [value for part in subject for key, value in part if key == "commonName"]
+    return names[0] if len(names) == 1 else ""
+
+
 def _content(path: str, where: str, most: int) -> bytes:
     try:
         with Path(path).open("rb") as file:

@@ -21,7 +21,7 @@ from agent.bucket import TOKENLESS
 from agent.ipc import Type
 from agent.messages import validated
 from exporters import service
-from exporters.answers import MAX_TOKEN, Answers, Names, Probing, _form_fields
+from exporters.answers import MAX_TOKEN, Answers, Names, Probing, form_fields
 from exporters.web import MAX_BODY, Web
 from tests.exporters.test_exporter_service import SECTION, SNAPSHOT
 from tests.exporters.test_web import said
@@ -225,7 +225,7 @@ def test_forms_are_read_as_browsers_write_them(fields: dict[str, str]) -> None:
     fields.pop("", None)
     written = urlencode({name: value.encode("utf-8", "replace") for name, value in fields.items()}, errors="replace")
     expected = {n.encode("utf-8", "replace").decode(): v.encode("utf-8", "replace").decode() for n, v in fields.items()}
-    read = _form_fields(written.encode())
+    read = form_fields(written.encode())
     read.pop("", None)
     assert read.keys() == expected.keys()
     assert read == expected or len(expected) < len(fields)
