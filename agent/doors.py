@@ -41,6 +41,11 @@ class Connection:
     untold: deque[Iterator[bytes]] = field(default_factory=deque)
     unsent: memoryview = field(default_factory=lambda: memoryview(b""))
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is something that it has not taken yet."""
+        return bool(self.unsent or self.untold)
+
 
 class House(Protocol):
     """Who lives behind the doors. What ``took`` raises as Unexpected closes that connection and nothing else."""

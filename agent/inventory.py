@@ -29,13 +29,14 @@ _Key = tuple[int, str, str]
 class _Server:
     """What was observed at one address, and what the book says of it."""
 
-    __slots__ = ("assessed", "evidence", "number", "observations", "signed")
+    __slots__ = ("assessed", "evidence", "number", "observations", "seen", "signed")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.observations: dict[_Key, Observation] = {}
         self.evidence: list[Evidence] = []
         self.signed = False
+        self.seen = 0.0
         self.assessed: tuple[date, Assessment] | None = None
 
 
@@ -58,9 +59,15 @@ class Inventory:
     def __len__(self) -> int:
         return len(self._servers)
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is known of builds and holes, by which servers are judged."""
+        return self._catalogue
+
     def observe(self, observation: Observation) -> bool:
         """Take one fact in. True if it is new, and so may change what is believed."""
         server = self._seen(observation.server.address)
+        server.seen = max(server.seen, observation.time)
         known = server.observations
         key = _key(observation)
         if key in known:
@@ -116,6 +123,14 @@ class Inventory:
             server.assessed = None
             if not left:
                 del self._servers[address]
+
+    def last_seen(self, address: str) -> float:
+        """When the latest fact of an address was observed, in seconds since the epoch; 0 if it was never seen.
+
+        Of a server that was read from the store, and not seen since, when its latest fact was new.
+        """
+        server = self._servers.get(address)
+        return server.seen if server else 0.0
 
     def _seen(self, address: str) -> _Server:
         server = self._servers.get(address)

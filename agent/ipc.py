@@ -65,6 +65,7 @@ class Type(IntEnum):
     ANSWER = 34  # exporter -> agent: a customer answers to a notice, by its token
     ANSWERED = 35  # agent -> exporter: what that comes to
     HEARD = 36  # agent -> notifier: what came back is on record, or is of nothing that was sent
+    SERVERS = 37  # agent -> exporter: single servers, under pseudonyms, and groups of them
 
 
 # The most bytes that the JSON of each may have.
@@ -105,6 +106,7 @@ LIMITS = {
     Type.ANSWER: 4 << 10,
     Type.ANSWERED: 64 << 10,
     Type.HEARD: 1 << 10,
+    Type.SERVERS: 1 << 20,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

@@ -23,11 +23,19 @@ LOOK = 0.25  # seconds between two looks
 class Watched:
     """The sets in prefix files. Times are seconds of a clock that only rises."""
 
-    def __init__(self, paths: Mapping[str, str], log: logging.Logger, before: Watched | None = None) -> None:
+    def __init__(
+        self,
+        paths: Mapping[str, str],
+        log: logging.Logger,
+        before: Watched | None = None,
+        without: str = "nobody is looked or knocked at",
+    ) -> None:
         """``paths``: key of the configuration -> path, "" for no file and so for the empty set.
 
-        ``before``: what was watched until now; its sets stay until they can be replaced.
+        ``before``: what was watched until now; its sets stay until they can be replaced. ``without``: what follows
+        where a file never was good.
         """
+        self._without = without
         self.failures: int = before.failures if before else 0
         # The last look that found every file as it was read; what has changed did so after it.
         self.since = 0.0
@@ -88,7 +96,7 @@ class Watched:
     def _failed(self, file: _File, fault: str) -> None:
         file.fault = fault
         self.failures += 1
-        kept = "the last good set stays in force" if file.taken else "nobody is looked or knocked at"
+        kept = "the last good set stays in force" if file.taken else self._without
         self._log.error("prefix file cannot be used", extra={"error": fault, "consequence": kept})
 
 
