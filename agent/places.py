@@ -6,7 +6,10 @@ import re
 from ipaddress import ip_address
 
 # A mail address in ASCII, without quotes (RFC 5321, 4.1.2, less what nobody has): what can stand in any header.
-MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{1,189}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+MAILBOX = re.compile(
+    r"(?=.{3,254}$)(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*"
+)
 _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 _URL = re.compile(r"https://(?P<place>[A-Za-z0-9.:\[\]-]+)(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?")
 

@@ -41,6 +41,8 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "agent/role_doors.py": ({"socket.socket"}, "what systemd hands over: it is open already"),
     "agent/audit/sinks.py": ({"socket.socket", "connect"}, "AF_UNIX, checkpoints to the local syslog"),
     "agent/sockets.py": ({"socket.socket", "bind"}, "listeners: it connects to nobody"),
+    "exporters/notices/mail.py": ({"smtplib"}, "to the relay that the configuration names"),
+    "exporters/notices/webhook.py": ({"http.client"}, "to the one URL that the configuration names"),
     "exporters/web.py": ({"http.server", "socketserver"}, "serves what is handed over to it: it connects to nobody"),
     "collectors/packets/ring.py": ({"socket.socket", "bind"}, "AF_PACKET: to look"),
     "collectors/packets/interface.py": ({"socket.socket", "bind"}, "AF_NETLINK: to hear of interfaces"),

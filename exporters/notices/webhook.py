@@ -1,0 +1,117 @@
+"""The operator's own webhook: told of each step, signed, by https, and of nobody's address.
+
+    X-Knockfirst-Timestamp: 1780000000
+    X-Knockfirst-Signature: sha256=<HMAC-SHA-256 of "1780000000." and the body, in hexadecimal>
+
+What cannot be told is tried again for some ten minutes, and then given up and counted: the agent's record has it, too.
+A redirection is not followed, and of an answer nothing is read but its status.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import queue
+import ssl
+import threading
+import time
+from collections import Counter
+from http.client import HTTPException, HTTPSConnection  # noqa: TID251  (to the one URL of the configuration)
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import ConfigError
+from agent.places import url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SECONDS = 10.0  # for connecting, and for each step after it
+_WAITS = (1.0, 5.0, 30.0, 120.0, 480.0)  # seconds between attempts
+_MOST = 1000  # events that may wait
+_LEAST = 16  # characters of a secret
+_AGAIN = (408, 425, 429)  # of 4xx, what is worth another attempt
+
+
+class Webhook:
+    """At an https URL, with a thread of its own. ``counts``: told, again, and given up.
+
+    ``now``: seconds since the epoch; ``wait``: sleeps so many seconds.
+    """
+
+    def __init__(
+        self,
+        to: str,
+        secret: bytes,
+        context: ssl.SSLContext,
+        now: Callable[[], float],
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._host, self._port, self._path = url(to)
+        self._secret = secret
+        self._context = context
+        self._now = now
+        self._wait = wait
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue(_MOST)
+        self.counts: Counter[str] = Counter()
+
+    def begin(self) -> None:
+        threading.Thread(target=self._work, name="webhook", daemon=True).start()
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Tell it, soon. Where too many wait already, it is given up."""
+        try:
+            self._events.put_nowait(event)
+        except queue.Full:
+            self.counts["given_up"] += 1
+
+    def _work(self) -> None:
+        while True:
+            event = self._events.get()
+            self.counts["told" if self.told(event) else "given_up"] += 1
+
+    def told(self, event: dict[str, Any]) -> bool:
+        """Tell it now, as often as that takes; whether it was taken."""
+        body = json.dumps(event, separators=(",", ":"), sort_keys=True).encode()
+        for wait in (*_WAITS, None):
+            code = self._posted(body)
+            if 200 <= code < 300:
+                return True
+            if 400 <= code < 500 and code not in _AGAIN:
+                return False
+            if wait is not None:
+                self.counts["again"] += 1
+                self._wait(wait)
+        return False
+
+    def _posted(self, body: bytes) -> int:
+        """The status of the answer; 0 for none."""
+        connection = HTTPSConnection(self._host, self._port, timeout=_SECONDS, context=self._context)
+        stamp = str(int(self._now()))
+        try:
+            connection.request("POST", self._path, body, {
+                "Content-Type": "application/json",
+                "User-Agent": "knockfirst",
+                "X-Knockfirst-Timestamp": stamp,
+                "X-Knockfirst-Signature": f"sha256={signature(self._secret, stamp, body)}",
+            })  # fmt: skip
+            return connection.getresponse().status
+        except (OSError, HTTPException, ValueError):
+            return 0
+        finally:
+            connection.close()
+
+
+def signature(secret: bytes, stamp: str, body: bytes) -> str:
+    """HMAC-SHA-256 over ``stamp.body``, in hexadecimal. Who is told compares it, and looks at how old the stamp is."""
+    return hmac.digest(secret, stamp.encode() + b"." + body, "sha256").hex()
+
+
+def opened(to: str, secret: str, ca: str, now: Callable[[], float]) -> Webhook:
+    """The webhook of a configuration. Raises ConfigError."""
+    if len(secret) < _LEAST:
+        raise ConfigError(f"notices.webhook: credential webhook-secret has to have {_LEAST} characters or more")
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca:
+        context.load_verify_locations(ca)
+    return Webhook(to, secret.encode(), context, now)
