@@ -1,8 +1,8 @@
 r"""A text of few marks, as plain text of lines that fit and as small HTML: the same words, since both are made of it.
 
 A line that begins with ``# `` is a heading, with ``- `` or ``1. `` an item, with ``> `` quoted; lines after one another
-are one paragraph, in which a ``\`` at the end of a line ends it; an empty line ends what went before. A mark only counts
-where a template wrote it: values stand between VALUE, so that none can look like one.
+are one paragraph, in which a ``\`` at the end of a line ends it; an empty line ends what went before. A mark counts
+only where a template wrote it: values stand between VALUE, so that none can look like one.
 """
 
 from __future__ import annotations

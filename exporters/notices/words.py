@@ -109,6 +109,14 @@ NOUNS: Mapping[str, Words] = {
 }
 
 
+LETTER: Mapping[str, Words] = {
+    "customer": ("Klantnummer", "Customer number"),
+    "case": ("Zaak", "Case"),
+    "day": ("Datum", "Date"),
+    "page": ("bladzijde {page} van {of}", "page {page} of {of}"),
+}
+
+
 def of(pair: Words, lang: str) -> str:
     return pair[LANGUAGES.index(lang)]
 
