@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import import_module
 
+from agent import groups
 from agent.config import dump, load
 from agent.errors import InputError
 from agent.prefixes import usable
@@ -22,13 +23,16 @@ def check_main(words: list[str]) -> int:
     if path is not None:
         config = load(path)
         usable(config, path)
-        web_usable(config)
+        exporter_usable(config)
         print(f"{path}: can be used")
     return 0
 
 
-def web_usable(config: Config) -> None:
-    """Raises ConfigError where the file of exporter.web_config cannot be used. Who serves by it reads it as well."""
+def exporter_usable(config: Config) -> None:
+    """Raises ConfigError where exporter.web_config or exporter.groups names what cannot be used; both are read anew
+    by who needs them.
+    """
+    groups.usable(config.exporter.groups)
     if config.exporter.web_config:
         import_module("exporters.webconfig").read(config.exporter.web_config, os.environ.get("CREDENTIALS_DIRECTORY"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.config import Config, load, over
-from agent.config_commands import web_usable
+from agent.config_commands import exporter_usable
 from agent.errors import InputError
 from agent.logfmt import begin
 from agent.prefixes import usable
@@ -43,7 +43,7 @@ def main(words: list[str]) -> int:
 
     def read() -> Config:
         config = configured(wanted.config, wanted.files, wanted.interface, wanted.prefix)
-        web_usable(config)
+        exporter_usable(config)
         if wanted.once and config.capture.interfaces:
             raise InputError("--once ends when every file has been read, and an interface has no end; leave one out")
         return config
