@@ -196,10 +196,11 @@ class InForce(Body):
 
 
 class Usage(Body):
-    """What the agent's process takes: resident bytes, and seconds of processor time since it began."""
+    """What the agent's process takes: resident bytes; seconds of processor time and lines logged since it began."""
 
     resident: Gauge = 0.0
     cpu: Gauge = 0.0
+    lines: dict[Counter, Count] = Field(default_factory=dict)
 
 
 class Kept(Body):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.ipc import REASONS
+from agent.logfmt import LINES
 from agent.messages import Inputs
 from agent.model import KINDS
 from agent.totals import Totals
@@ -99,11 +100,13 @@ def limits(config: Config) -> dict[str, float]:
     }
 
 
-def usage() -> dict[str, float]:
-    """What this process takes: "resident" bytes (0 where the kernel does not say), and "cpu" seconds since it began."""
+def usage() -> dict[str, Any]:
+    """What this process takes: "resident" bytes (0 where the kernel does not say), "cpu" seconds since it began, and
+    the "lines" that it logged, by level and those that were "suppressed".
+    """
     try:
         with open("/proc/self/statm", "rb") as told:
             resident = int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         resident = 0
-    return {"resident": float(resident), "cpu": time.process_time()}
+    return {"resident": float(resident), "cpu": time.process_time(), "lines": dict(LINES)}

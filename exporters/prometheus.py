@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
+from agent.logfmt import LEVELS
 from agent.snapshot import NOT_READY, usage
 from exporters.capture import capture
 from exporters.configuration import configuration
@@ -74,6 +75,9 @@ def _taken(snapshot: Snapshot | None) -> Iterator[Metric]:
     taken = {"exporter": usage()} | ({"agent": snapshot.usage.model_dump()} if snapshot else {})
     yield by_one("role_resident_memory_bytes", [(role, of["resident"]) for role, of in taken.items() if of["resident"]])
     yield by_one("role_cpu_seconds_total", [(role, of["cpu"]) for role, of in taken.items()])
+    lines = [((role, level), count) for role, of in taken.items() for level, count in of["lines"].items()]
+    yield many("log_lines_total", [row for row in lines if row[0][1] in LEVELS])
+    yield by_one("log_suppressed_total", [(role, of["lines"].get("suppressed", 0)) for role, of in taken.items()])
 
 
 def _beliefs(s: Snapshot) -> Iterator[Metric]:

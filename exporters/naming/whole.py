@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agent.body import MAX_INTERFACES
 from agent.ipc import REASONS
+from agent.logfmt import LEVELS
 from agent.model import KINDS
 from agent.snapshot import DOORS, NOT_READY, ROLES
 from exporters.naming.family import Family, Section
@@ -26,6 +27,9 @@ WHOLE = Section("The program", "", (
            "memory of the process that is resident. The two roles that can tell it here: the exporter of itself, at "
            "the scrape, the agent of itself, at the snapshot; of the others systemd knows it"),
     Family("role_cpu_seconds_total", "counter", "Processor time of a role's process, user and system.",
+           {"role": ROLES}),
+    Family("log_lines_total", "counter", "Lines that a role's process logged.", {"role": ROLES, "level": LEVELS}),
+    Family("log_suppressed_total", "counter", "Lines that a role's process held back, because the same came too often.",
            {"role": ROLES}),
 ))  # fmt: skip
 

@@ -24,7 +24,7 @@ from agent.permission import Permission
 from tests.agent import leaving
 from tests.agent.leaving import HOST, NET, OTHER_NET, Clock
 from tests.exporters.permitted import PERMITTED
-from tests.exporters.test_prometheus import ROOT, samples, scraped, snapshot
+from tests.exporters.test_prometheus import samples, scraped, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from datetime import date
@@ -62,7 +61,9 @@ def snapshot(**change: Any) -> Snapshot:
                 "precision": "cu", "count": 4,
             },
         ],
-        "limits": {"mapping": 7200.0, "per_minute": 30.0}, "usage": {"resident": 4096.0, "cpu": 1.25},
+        "config": {"prefixes": {"handshakes": 71, "headers": 72, "resolvers": 0}},
+        "limits": {"mapping": 7200.0, "per_minute": 30.0},
+        "usage": {"resident": 4096.0, "cpu": 1.25, "lines": {"warning": 7, "suppressed": 8}},
         "kept": 4, "kept_at_most": 9, "inventory": {"servers_evicted": 0}, "store": STORE, "permission": PERMITTED,
         "evidence": {"smtp-greeting-exchange": 8, "imap-greeting": 0},
     }  # fmt: skip
@@ -101,6 +102,8 @@ def test_the_numbers_of_a_snapshot_are_the_numbers_of_the_scrape() -> None:
     assert shown["knockfirst_role_resident_memory_bytes", ("agent",)] == 4096
     assert shown["knockfirst_role_resident_memory_bytes", ("exporter",)] > 1 << 20
     assert shown["knockfirst_role_cpu_seconds_total", ("agent",)] == 1.25
+    assert shown["knockfirst_log_lines_total", ("warning", "agent")] == 7
+    assert shown["knockfirst_log_suppressed_total", ("agent",)] == 8
     assert shown["knockfirst_snapshot_timestamp_seconds", ()] == 30
     assert shown["knockfirst_store_observations", ()] == 40
     assert shown["knockfirst_store_deleted_total", ("age",)] == 3
@@ -183,6 +186,7 @@ def test_before_the_first_snapshot_it_says_that_there_is_none() -> None:
     }
     assert {name.removeprefix("knockfirst_") for name, _ in shown} == {
         "ready", "not_ready", "build_info", "role_resident_memory_bytes", "role_cpu_seconds_total",
+        "log_lines_total", "log_suppressed_total",
     }  # fmt: skip
 
 
