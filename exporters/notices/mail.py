@@ -186,9 +186,10 @@ class Relay:
         if self._section.tls == "starttls":
             if not smtp.has_extn("starttls"):
                 raise RefusedError("no starttls")
-            code, said = smtp.starttls(context=self._context)
-            if code != 220:
-                raise RefusedError("starttls", code, said)
+            try:
+                smtp.starttls(context=self._context)
+            except smtplib.SMTPResponseException as error:
+                raise RefusedError("starttls", error.smtp_code) from None
             _wanted("ehlo", *smtp.ehlo())
         if self._section.user:
             try:
