@@ -7,6 +7,7 @@ text ever goes out with a hole in it. What is wrong is told with file and line.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from traceback import walk_tb
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,18 +19,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from agent.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 MAX_TEXT = 1 << 20  # characters of one text; a template that makes more than that has gone wrong
 
 
 class Made(NamedTuple):
-    """What came of a template. ``path``: the file it is; ``uses``: facts that it and what it includes name."""
+    """What came of a template. ``path``: the file that it is."""
 
     text: str
     path: str
-    uses: frozenset[str]
 
 
 class Templates(ImmutableSandboxedEnvironment):
@@ -56,10 +56,23 @@ class Templates(ImmutableSandboxedEnvironment):
 
     def made(self, file: str, told: Mapping[str, object]) -> Made:
         """The text of a template with these facts. Raises ConfigError: file, line, what is wrong."""
+        with self._told(file):
+            template = self.get_template(file)
+            text = _bounded(template.generate(told))
+        if not text.strip():
+            raise ConfigError(f"{file}: comes to an empty text")
+        return Made(text, template.filename or file)
+
+    def uses(self, file: str) -> frozenset[str]:
+        """The facts that a template and what it includes name. Raises ConfigError as ``made``."""
+        with self._told(file):
+            return frozenset(self._uses(file, set()))
+
+    @contextmanager
+    def _told(self, file: str) -> Iterator[None]:
+        """What goes wrong with a template, as its author is told."""
         try:
-            _, path, _ = self.loader.get_source(self, file)  # type: ignore[union-attr]
-            uses = frozenset(self._uses(file, set()))
-            text = _bounded(self.get_template(file).generate(told))
+            yield
         except TemplateSyntaxError as error:
             raise ConfigError(f"{error.filename or file}: line {error.lineno}: {error.message}") from None
         except TemplateNotFound as error:
@@ -67,9 +80,6 @@ class Templates(ImmutableSandboxedEnvironment):
         except Exception as error:
             # Whatever a template does wrong is its author's, who is told where: its lines are in the traceback.
             raise ConfigError(f"{_place(error, file)}: {_said(error)}") from None
-        if not text.strip():
-            raise ConfigError(f"{file}: comes to an empty text")
-        return Made(text, path or file, uses)
 
     def _uses(self, file: str, seen: set[str]) -> set[str]:
         seen.add(file)

@@ -124,5 +124,4 @@ def unequal(texts: Iterable[Rendered]) -> list[str]:
 
 def _rendered(made: Templates, kind: Kind, lang: Lang, told: Mapping[str, object], *, own: bool) -> Rendered:
     file = name(kind, lang)
-    one = made.made(file, told)
-    return Rendered(kind, lang, file, one.text, own, one.uses)
+    return Rendered(kind, lang, file, made.made(file, told).text, own, made.uses(file))

@@ -71,9 +71,9 @@ def letter_parts(facts: Facts, own: str = "") -> list[blocks.Block]:
     return _made(facts.model_copy(update={"message": "letter"}), own)[1]
 
 
-def uses(message: str, facts: Facts, own: str = "") -> frozenset[str]:
+def uses(message: str, lang: str, own: str = "") -> frozenset[str]:
     """The facts that a message's template names, with all that it includes."""
-    return _made(facts.model_copy(update={"message": message}), own)[0].uses
+    return _templates(own)[0].uses(name(message, lang))
 
 
 def _made(facts: Facts, own: str) -> tuple[Made, list[blocks.Block]]:

@@ -58,7 +58,7 @@ def told(facts: Facts) -> dict[str, Any]:
         "ended": words.day(facts.ended, lang),
         "install": _install(facts, lang),
         "answers": [{"words": words.of(words.ANSWERS[action], lang), "link": link} for action, link in there.items()],
-        "links": there,
+        "links": {action: there.get(action, "") for action in words.ANSWERS},
         "offer": facts.offer and facts.message == "tell",
         "deleted": words.day(facts.deleted, lang),
         "lines": lines(facts.text),
