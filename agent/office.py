@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.audit.entry import Entry
+    from agent.cases.book import Book
     from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
 
@@ -79,6 +80,7 @@ class Office:
         self._failed_at = float("-inf")
         self._latest = float("-inf")
         self._pseudonyms: Pseudonyms | None = None
+        self._book: Book | None = None
         self.switched_on = False  # whether the log says that the kill switch is on
         self._owed: list[Item] = []  # what the agent says of itself and could not put on record yet
         self.failures = 0
@@ -103,9 +105,9 @@ class Office:
     def begin(self) -> None:
         """An agent has it from now on. That is put on record, if not now then as soon as it can be.
 
-        Raises ConfigError where the key of the pseudonyms cannot be used.
+        Raises ConfigError where the findings store, or the key of the pseudonyms, cannot be used.
         """
-        _ = self.pseudonyms
+        _ = self.pseudonyms, self.book
         self._say(Item("log.started", {"sha256": fingerprint(self.config)}))
 
     def end(self) -> None:
@@ -116,6 +118,9 @@ class Office:
     def close(self) -> None:
         self.sinks.tend(self.log, self._monotonic(), last=True)
         self.log.close()
+        if self._book is not None:
+            self._book.close()
+            self._book = None
 
     def take(self, config: Config) -> None:
         """Another configuration is in force."""
@@ -152,6 +157,17 @@ class Office:
         days = self.config.exporter.pseudonym_days
         self._pseudonyms = self._pseudonyms.lasting(days) if self._pseudonyms else opened(self.directory, days)
         return self._pseudonyms
+
+    @property
+    def book(self) -> Book:
+        """The cases, and what is kept of them. Opened when first wanted: raises ConfigError."""
+        if self._book is None:
+            from agent.cases.book import Book
+
+            book = Book(self.directory)
+            book.open()
+            self._book = book
+        return self._book
 
     def look(self) -> bool:
         """Look at the files that the operator may change at any time; True if another set is in force."""

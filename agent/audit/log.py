@@ -163,6 +163,12 @@ class Log:
             yield from found
             start += _PAGE
 
+    def entry(self, number: int) -> Opened | None:
+        """The entry of that number; None where there is none. Raises AuditError."""
+        with _wrapped():
+            rows = self._db.execute(_READ, (number, number + 1)).fetchall()
+            return next(self._opened(rows, None), None)
+
     def own(self, customer: str) -> Iterator[Own]:
         """The entries of a customer as he may see them, in order. Raises AuditError."""
         with _wrapped():

@@ -38,6 +38,7 @@ class Own(NamedTuple):
     operator: str
     contact: str
     lang: str
+    zone: str = "UTC"
     links: Mapping[str, str] = {}
     offer: bool = False
     deleted: str = ""
@@ -108,14 +109,15 @@ def facts(
     """All that a message of this case may tell on the day ``at``."""
     now = judged(assessment)
     listed = [hole for hole in now.holes if not hole.ended]
+    settings = {flaw.cve: flaw.config for flaw in catalogue.flaws if flaw.config}
     written: dict[str, Any] = {
-        "message": message, "lang": own.lang, "operator": own.operator, "contact": own.contact,
+        "message": message, "lang": own.lang, "zone": own.zone, "operator": own.operator, "contact": own.contact,
         "customer": case.customer, "case": case.id, "severity": case.severity, "address": case.address,
         "ports": list(assessment.ports)[:16], "seen": _seen(assessment),
         "origin": "active" if asked(assessment) else "passive", "confidence": assessment.verdict,
         "signs": signs(assessment), "product": product(assessment, catalogue), "build": build_text(assessment),
         "record": papers.record, "receipt": papers.receipt, "entry": papers.entry,
-        "holes": [_hole(hole) for hole in listed[:MOST]], "more": len(listed[MOST:]),
+        "holes": [_hole(hole, settings) for hole in listed[:MOST]], "more": len(listed[MOST:]),
         "exploited": list(dict.fromkeys((*case.exploited, *now.exploited)))[:32],
         "ended": ended(assessment, catalogue, at), "install": install(assessment, catalogue, at),
         "links": dict(own.links), "offer": own.offer, "why": own.why, "deleted": own.deleted,
@@ -127,10 +129,12 @@ def _seen(assessment: Assessment) -> float:
     return max((e.observation.time for e in assessment.evidence), default=0.0)
 
 
-def _hole(hole: Found) -> Hole:
+def _hole(hole: Found, settings: Mapping[str, str]) -> Hole:
+    setting = next((settings[cve] for cve in hole.cves if cve in settings), "")
     return Hole(
-        name=hole.name, cves=list(hole.cves)[:_MOST_CVES], status=hole.status, kev=hole.kev, cvss=hole.cvss or None
-    )
+        name=hole.name, cves=list(hole.cves)[:_MOST_CVES], status=hole.status, kev=hole.kev, cvss=hole.cvss or None,
+        setting=setting,
+    )  # fmt: skip
 
 
 def signs(assessment: Assessment) -> list[str]:
