@@ -24,7 +24,7 @@ VERDICTS: tuple[str, ...] = get_args(Verdict)
 SUPPORT: tuple[str, ...] = (*get_args(Support), "none")
 PRECISIONS: tuple[str, ...] = (*get_args(Precision), "none")
 # How much of a named chain of CVEs is open.
-OPEN = ("all", "some", "possible")
+OPEN = ("all", "some", "unknown")
 # The parts of the catalogue.
 PARTS = ("builds", "cves", "kev")
 
@@ -134,7 +134,7 @@ def opened(links: list[str]) -> str | None:
     concerned = [status for status in links if status != "not_affected"]
     if "vulnerable" in concerned:
         return "all" if set(concerned) == {"vulnerable"} else "some"
-    return "possible" if "possible" in concerned else None
+    return "unknown" if {"possible", "unknown"} & set(concerned) else None
 
 
 def _row(names: tuple[str, ...], key: tuple[str, ...], count: int) -> dict[str, Any]:

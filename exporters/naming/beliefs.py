@@ -30,8 +30,8 @@ BELIEFS = Section("What is believed of servers", (
     Family("servers_exposed_chain", "gauge", "Servers by named chain of CVEs, and by how much of it is open.",
            {"chain": "the chains that the catalogue names, all of them from the start", "open": OPEN},
            "servers by the name under which an attack is known. `all`: every link that concerns this generation is "
-           "open, so that the attack works; `some`: at least one is; `possible`: at least one may be (the build is "
-           "not known exactly). A server is in one of them at most"),
+           "open, so that the attack works; `some`: at least one is; `unknown`: none is known to be open, and of at "
+           "least one nobody can tell, because the build is not known exactly. A server is in one of them at most"),
     Family("servers_end_of_support", "gauge", "Servers whose support has ended, by generation.",
            {"generation": _GENERATIONS, "status": STATUSES},
            "servers whose support has ended (`vulnerable`), or may have (`possible`, `unknown`)"),

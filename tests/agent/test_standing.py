@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agent.lab import leave
 from agent.leave import PIECES
-from agent.standing import BASES, STATES, Counting, Standing, counted, state
+from agent.standing import BASES, SERVERS, STATES, Counting, Standing, counted, state
 from tests.agent import leaving
 from tests.agent.consent import registers
 from tests.agent.leaving import HOST, NET, OTHER_NET, Clock
@@ -126,6 +126,45 @@ def test_many_are_counted_in_slices_and_the_counts_before_are_told_meanwhile(
     seen = [body(office, clock, standing)["customers"] for _ in range(whole["customers"])]
     assert seen == [0] * (whole["customers"] - 1) + [whole["customers"]]
     assert body(office, clock, standing).items() >= whole.items()
+
+
+def test_ages_are_told_as_times_that_stay(office: Office, clock: Clock) -> None:
+    standing = Standing(office)
+    first = body(office, clock, standing)
+    clock.on(90.000_123)
+    clock.wall += 0.000_4  # two clocks are never read at one moment
+    second = body(office, clock, standing)
+    assert second["synced"] == first["synced"] == {leave.SOURCE: pytest.approx(leaving.START, abs=1.0)}
+    assert second["checkpoint_made"] == first["checkpoint_made"] == pytest.approx(leaving.START)
+    assert (first["checkpoint_age"], second["checkpoint_age"]) == (0.0, pytest.approx(90.0, abs=0.01))
+
+
+def test_an_intent_without_an_outcome_is_counted_unless_it_runs(office: Office, clock: Clock) -> None:
+    office.gate.admit(leaving.request(HOST), office.conditions(), leaving.BUDGET)
+    assert body(office, clock)["unended"] == 0
+    office.gate.held.clear()  # as an agent that has just begun finds the log
+    assert body(office, clock)["unended"] == 1
+
+
+def test_servers_are_counted_by_whether_there_is_leave(
+    office: Office, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those that are worth it, in slices, and all of them from the start."""
+    monkeypatch.setattr("agent.standing._SLICE", 2)
+    servers = [HOST, "192.0.2.9", "198.51.100.1", "203.0.113.1", "127.0.0.9"]
+    standing = Standing(office, lambda: servers, lambda address: address != "192.0.2.9")
+    assert body(office, clock, standing)["covered"] == dict.fromkeys(SERVERS, 0)
+    for _ in range(6):
+        told = body(office, clock, standing)
+    assert told["covered"] == {"given": 1, "objection": 1, "lacking": 1, "unmapped": 1}
+    assert told["by_leave"] == {"given": 1, "objection": 1, "told": 1, "none": 1, "lapsed": 0}
+    assert told["mapping_conflicts"] == 0
+    office.record([leave.mapped("another", [NET], clock.wall)])
+    clock.on(10)
+    for _ in range(6):
+        told = body(office, clock, standing)
+    assert told["mapping_conflicts"] == 1
+    assert (told["covered"]["given"], told["covered"]["unmapped"]) == (0, 2)
 
 
 RECORD = registers.register([registers.given("c-1", 1, 10)]).customer("c-1").records[0]  # type: ignore[union-attr]
