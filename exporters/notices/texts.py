@@ -71,6 +71,32 @@ def letter_parts(facts: Facts, own: str = "") -> list[blocks.Block]:
     return _made(facts.model_copy(update={"message": "letter"}), own)[1]
 
 
+def letter_text(facts: Facts, own: str = "") -> str:
+    """What a letter says, as plain text."""
+    return blocks.plain(letter_parts(facts, own))
+
+
+def any_of(facts: Facts, own: str = "") -> str:
+    """The text of a message, whichever it is, with its subject. Raises ConfigError as ``rendered``."""
+    if facts.message not in MAIL:
+        return script(facts, own) if facts.message == "phone" else letter_text(facts, own)
+    mail = rendered(facts, own)
+    return f"{mail.subject}\n\n{mail.text}"
+
+
+def unequal(own: str = "") -> list[str]:
+    """Which messages name a fact in one language that they do not name in the other, a sentence each."""
+    found = []
+    for message in MESSAGES:
+        named = {lang: uses(message, lang, own) for lang in LANGUAGES}
+        for lang, there in named.items():
+            for other, more in named.items():
+                if more - there:
+                    lacks = ", ".join(sorted(more - there))
+                    found.append(f"{name(message, lang)}: does not name {lacks}, and {name(message, other)} does")
+    return found
+
+
 def uses(message: str, lang: str, own: str = "") -> frozenset[str]:
     """The facts that a message's template names, with all that it includes."""
     return _templates(own)[0].uses(name(message, lang))
