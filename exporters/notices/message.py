@@ -58,7 +58,6 @@ def built(
     mail["To"] = Address(addr_spec=envelope.to)
     mail["Subject"] = " ".join(subject.split())
     mail["Message-ID"] = envelope.message_id
-    mail["Content-Language"] = lang
     for name, value in _ALWAYS:
         mail[name] = value
     mail.set_content(text)
@@ -67,4 +66,5 @@ def built(
     for one in more:
         main, _, sub = one.kind.partition("/")
         mail.add_attachment(one.content, maintype=main, subtype=sub, filename=one.name)
+    mail["Content-Language"] = lang  # last: what begins so goes with the first part that is added
     return mail.as_bytes()
