@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -38,6 +40,17 @@ def listeners(
             listener.close()
         raise
     return opened
+
+
+def scheme_of(section: Exporter) -> str:
+    """How the metrics are reached: "https" where the file of exporter.web_config turns TLS on, else "http"."""
+    if not section.web_config:
+        return "http"
+    webconfig = import_module("exporters.webconfig")
+    with contextlib.suppress(ConfigError):  # one that cannot be used is told of by who serves by it
+        if webconfig.read(section.web_config, os.environ.get("CREDENTIALS_DIRECTORY")).context is not None:
+            return "https"
+    return "http"
 
 
 def listen(text: str, key: str, replaced: socket.socket | None = None) -> socket.socket:

@@ -31,7 +31,7 @@ from agent.logfmt import begin
 from agent.messages import Loaded
 from agent.notify import ALIVE, READY, notify
 from agent.runtime import Runtime
-from agent.sockets import LISTENERS, door, listeners
+from agent.sockets import LISTENERS, door, listeners, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -95,7 +95,8 @@ class Daemon:
     def url(self, name: str) -> str:
         """Where a listener of the exporter is: "listen", "answers" or "probing"."""
         host, port = self._listeners[name].getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        scheme = scheme_of(self._config.exporter) if name == "listen" else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     @property
     def control_path(self) -> str:

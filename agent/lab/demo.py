@@ -186,6 +186,7 @@ def _screens(found: dict[str, dict[str, Any]], seconds: float) -> str:
 def _show_metrics(daemon: Daemon, directory: Path, *, once: bool) -> None:
     url = daemon.metrics_url
     _say(f"{heading('Metrics')}\nFor Prometheus: {url}")
+    _say(f"For people:     {daemon.url('listen')}/")
     _say("They are counts; no address, name or customer is among them. Some of them:\n")
     _say(metrics_lines(fetched(url)))
     if not once:

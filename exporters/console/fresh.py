@@ -57,7 +57,7 @@ def _ages(s: Snapshot, now: float) -> Iterator[_Age]:
         age = now - max(s.store.retention_last_success, s.started)
         yield _Age("Deletion of what is too old", age, LATE, "older: more is kept than may be")
     for part, day in sorted(s.reach.items()):
-        yield _Age(f"Data: {_PARTS.get(part, part)}", now - day, _DATA, "older: newer holes are not known here")
+        yield _Age(f"Our data: {_PARTS.get(part, part)}", now - day, _DATA, "older: newer holes are not known here")
 
 
 def _within(each: _Age) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from exporters.console import line
 from exporters.console.believed import exposure, figures, inventory
-from exporters.console.content import Cell, Figure, Page, Section, Table
+from exporters.console.content import Cell, Figure, Page, Section
 from exporters.console.fresh import fresh, stale
 from exporters.console.knocking import asking, consent, knocked
 from exporters.console.words import lasted
@@ -51,17 +51,17 @@ def _lead(s: Snapshot, walked: list[Step], now: float) -> tuple[str, str]:
     old = stale(s, now)
     if losing or old:
         said = [f"loses at {', '.join(losing)}"] if losing else []
-        said += [f"too old: {', '.join(old)}"] if old else []
+        said += [f"older than it should be: {', '.join(old)}"] if old else []
         return f"Ready, but {'; '.join(said)}.", "warn"
     return f"Ready. Up for {lasted(s.time - s.started)}; no stage loses, and nothing is older than it may be.", "ok"
 
 
 def _state(snapshot: Snapshot | None, now: float) -> Section:
-    rows = [
-        (Cell(part.name), Cell(part.state, state=_MARKS[part.state]), Cell(part.why or "-"))
+    facts = [
+        (part.name.capitalize(), Cell(part.state, state=_MARKS[part.state], note=part.why))
         for part in components(snapshot, now)
     ]
-    return Section("state", "State", tables=[Table("Parts, as /-/ready tells them", ("Part", "State", "Why"), rows)])
+    return Section("state", "State of each part", facts=facts)
 
 
 def _figures(s: Snapshot) -> list[Figure]:

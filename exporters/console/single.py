@@ -36,7 +36,7 @@ def recent(rows: list[Row], now: float) -> Page:
         (
             _link(row),
             Cell(spoken(str(row["reason"])), f"/servers?reason={row['reason']}"),
-            Cell(MEANINGS.get(str(row["reason"]), ""), note=str(row["detail"])),
+            _meant(row),
             _when(row["time"], now),
         )
         for row in of["refused"]
@@ -116,11 +116,11 @@ def server(rows: list[Row], now: float) -> Page:
         of.setdefault(str(row["is"]), []).append(row)
     one, decision = of["server"][0], of["decision"][0]
     sections = [
-        _whose(one, now), _findings(one, of.get("finding", [])), _evidence(of.get("evidence", []), now),
-        _decision(decision, of.get("input", []), now),
+        _whose(one, now), _decision(decision, of.get("input", []), now), _evidence(of.get("evidence", []), now),
         Section("probes", "Probes of this server", tables=[
             Table("The last first", _PROBED, _probes(of.get("probe", []), now), "none that is remembered."),
         ]),
+        _findings(one, of.get("finding", [])),
     ]  # fmt: skip
     what = product(str(one["product"]), str(one["generation"]))
     lead = f"Believed to be {what}: {one['verdict']} ({one['confidence']:.4f}). {_build(one)}"
@@ -135,6 +135,8 @@ def _whose(one: Row, now: float) -> Section:
         ("Ports", Cell(", ".join(map(str, one["ports"])) or "-")),
         ("Build", Cell(str(one["build"]))),
         ("Support", _support(one)),
+        ("Exploited holes open", count(one["exploited"], state="bad" if one["exploited"] else "")._replace(kind="")),
+        ("Holes open", Cell(f"{one['open']:,}", "#findings")),
         ("Seen last", _when(one["seen"], now)),
         ("Seen first", _when(one["first"], now)),
         ("Facts", Cell(f"{one['facts']:,}")),
@@ -220,6 +222,11 @@ def _probes(rows: Iterable[Row], now: float) -> list[tuple[Cell, ...]]:
         )
         for row in rows
     ]
+
+
+def _meant(row: Row) -> Cell:
+    meaning = MEANINGS.get(str(row["reason"]), "")
+    return Cell(meaning, note="" if row["detail"] == meaning else str(row["detail"]))
 
 
 def _link(row: Row) -> Cell:
