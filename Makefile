@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find agent collectors probes exporters -type f ! -name '*.pyc') docs/verify.py
 
+# How many processes run the tests: a number, or auto (tests/conftest.py says what that is).
+WORKERS ?= auto
+
 .PHONY: install demo test check bench golden fuzz grafana lock clean
 
 install: $(VENV)/.installed
@@ -30,7 +33,7 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage run -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/coverage report --fail-under=90
 
 test: check

@@ -6,14 +6,13 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from statistics import median
 
 import pytest
 
 from tests.live import peers
+from tests.live.took import TOOK
 from tests.live.world import World
 
-_TOOK = pytest.StashKey[list[float]]()
 _TOOLS = (
     "ip", "tc", "ss", "ps", "ethtool", "setpriv", "nginx", "postfix", "dovecot", "curl", "openssl", "swaks",
 )  # fmt: skip
@@ -32,6 +31,11 @@ def able() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def soon(able: None, ahead: None) -> None:
+    """Every module here: what is found or said soon on a quiet router is not to be late for the tests beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +61,4 @@ def world(bare: World) -> World:
 @pytest.fixture(scope="session")
 def took(request: pytest.FixtureRequest) -> list[float]:
     """Seconds from the start of a client to the scrape that shows its server, of the whole run; said at its end."""
-    return request.config.stash.setdefault(_TOOK, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if took := config.stash.get(_TOOK, []):
-        said = f"{median(took):.2f} s in the middle, {max(took):.2f} s at most, of {len(took)}"
-        terminalreporter.write_line(f"from the start of a client to /metrics: {said}")
+    return request.config.stash.setdefault(TOOK, [])
