@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from datetime import date
 
-    from agent.build import BuildRange
+    from agent.build import Build, BuildRange
     from agent.exchange.catalogue import Catalogue
     from agent.model import Assessment, Finding
 
@@ -24,8 +24,8 @@ class Holes(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """``build``: where it is known exactly and the catalogue has it, "" otherwise; ``holes``: None where nothing of the
-    server is known that a hole could be told by.
+    """``build``: as ``written``, where it is known exactly and the catalogue has it, else "". ``holes``: None where
+    nothing of the server is known that a hole could be told by.
     """
 
     product: str
@@ -43,7 +43,7 @@ class Outlines:
     def __init__(self, catalogue: Catalogue, at: date) -> None:
         self._catalogue = catalogue
         self.at = at
-        self._builds = {known.build: str(known.build) for known in catalogue.builds}
+        self._builds = {known.build: written(known.build) for known in catalogue.builds}
         # The findings are held on to, so that no others can come to have their identity.
         self._holes: dict[int, tuple[tuple[Finding, ...], Holes | None]] = {}
         self._support: dict[BuildRange, str] = {}
@@ -73,6 +73,11 @@ class Outlines:
         if known is None:
             known = self._holes[id(findings)] = (findings, holes(findings))
         return known[1]
+
+
+def written(build: Build) -> str:
+    """A build as Get-ExchangeServer has it: 14.3.123.4, with its four numbers, is the address of somebody's machine."""
+    return f"{build.major}.{build.minor} (Build {build.third}.{build.fourth})"
 
 
 def holes(findings: tuple[Finding, ...]) -> Holes | None:

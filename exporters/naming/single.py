@@ -19,8 +19,8 @@ SINGLE = Section("Single servers and groups", (
 ), (
     Family("server_info", "gauge", "What a server is believed to be; always 1.",
            {"server": _SERVER, "product": ("exchange", "exchange-edge"), "generation": (*GENERATIONS, "unknown"),
-            "build": "the builds of the catalogue, and empty where none is known exactly", "support": SUPPORT,
-            "precision": PRECISIONS, "verdict": ("confirmed", "probable", "suspected")},
+            "build": "the builds of the catalogue, as `15.2 (Build 1544.11)`; empty where none is known exactly",
+            "support": SUPPORT, "precision": PRECISIONS, "verdict": ("confirmed", "probable", "suspected")},
            "what a server is believed to be; always 1. The labels are those of `knockfirst_servers`", _LISTED),
     Family("server_exposed", "gauge", "Known holes that are open on a server.",
            {"server": _SERVER, "severity": ("exploited", "vulnerable", "possible")},

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
 
-from agent.build import Build, BuildRange
+from agent.build import Build, BuildRange, parse
 from agent.exchange.catalogue import catalogue
 from agent.model import Assessment, Finding, Status
-from agent.outline import Holes, Outline, Outlines, holes, urgency
+from agent.outline import Holes, Outline, Outlines, holes, urgency, written
 
 DAY = date(2026, 11, 1)
 KNOWN = catalogue()
@@ -27,7 +28,7 @@ def finding(status: Status, *, kev: bool = False, cve: str | None = "CVE-2021-34
 
 
 BUILDS = [
-    ("exact, and known", EXACT, "15.1.2507.6", "su"),
+    ("exact, and known", EXACT, "15.1 (Build 2507.6)", "su"),
     ("exact, and not known", BuildRange(Build(15, 1, 2507, 7), Build(15, 1, 2507, 7), "su"), "", "su"),
     ("a cumulative update", BuildRange(Build(15, 1, 2507, 6), Build(15, 1, 2507, 99), "cu"), "", "cu"),
     ("none", None, "", "none"),
@@ -41,6 +42,15 @@ def test_only_a_build_that_is_exact_and_in_the_catalogue_is_named(
     told = Outlines(KNOWN, DAY).of(assessment(build))
     assert (told.build, told.precision) == (text, precision)
     assert told.support == (KNOWN.status(build, DAY) if build else "none")
+
+
+def test_no_build_is_written_as_an_address_is_and_each_can_be_read_again() -> None:
+    dotted = [known.build for known in KNOWN.builds if all(part < 256 for part in known.build)]
+    assert dotted, "there are builds that would pass for an address"
+    for known in KNOWN.builds:
+        text = written(known.build)
+        assert Build(*parse(text)) == known.build
+        assert not re.search(r"\d+\.\d+\.\d+", text)
 
 
 def test_each_open_hole_counts_once_by_how_bad_it_is() -> None:

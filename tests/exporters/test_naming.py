@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 OUTLINE = {
-    "product": "exchange", "generation": "2016", "build": "15.1.2507.6", "support": "esu", "precision": "su",
+    "product": "exchange", "generation": "2016", "build": "15.1 (Build 2507.6)", "support": "esu", "precision": "su",
     "verdict": "confirmed", "holes": [1, 2, 3],
 }  # fmt: skip
 LISTED = {
