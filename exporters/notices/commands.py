@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FACTS = "notices.facts"  # the verb by which the agent tells what a message of a case would say
+_ORDERS = "agent.commands.notices"
 _HERE = ("preview", "export", "-h", "--help")
 
 
 def main(words: list[str]) -> int:
     """The command behind ``knockfirst notices``. Raises ConfigError, and InputError for its words."""
-    if words and words[0] not in _HERE:
-        code: int = import_module("agent.commands.notices").main(words)
+    if words and words[0] not in _HERE and find_spec(_ORDERS):
+        code: int = import_module(_ORDERS).main(words)
         return code
     options = _parser().parse_args(words)
     return preview(options) if options.what == "preview" else export(options)
@@ -110,17 +112,26 @@ def _letter(facts: Facts, own: str, options: Namespace) -> int:
 
 
 def _checked(own: str) -> int:
-    """Every text of every made-up finding; what is amiss is told, and is the exit code."""
+    """Every text about every made-up finding; what is amiss is told, and is the exit code. Raises ConfigError."""
+    amiss = dict.fromkeys(texts.unequal(own))
     for facts in examples.examples():
-        texts.any_of(facts, own)
-    differ = texts.unequal(own)
-    for line in differ:
+        amiss |= dict.fromkeys(_broken(facts, texts.any_of(facts, own)))
+    for line in amiss:
         sys.stderr.write(f"knockfirst notices preview: {line}\n")
-    if not differ:
+    if not amiss:
         print(
-            f"{len(MESSAGES)} messages in {len(LANGUAGES)} languages: all can be made, and name the same facts in each"
+            f"{len(MESSAGES)} messages in {len(LANGUAGES)} languages: all can be made, and tell the same facts in each"
         )
-    return 1 if differ else 0
+    return 1 if amiss else 0
+
+
+def _broken(facts: Facts, text: str) -> Iterator[str]:
+    """Which rules that every message keeps this one does not: docs/notices.md."""
+    file = texts.name(facts.message, facts.lang)
+    if facts.customer not in "".join(text.split("\n\n", 2)[:2]):
+        yield f"{file}: does not begin with the customer's number, by which it can be verified"
+    if "http" in text and not facts.links:
+        yield f"{file}: has a link where there is no public page; put links only where a fact has one"
 
 
 def export(options: Namespace) -> int:

@@ -70,10 +70,11 @@ _CASE = tuple(action for action in ACTIONS if action != "agree")
 
 def example(message: str, lang: str, kind: str = "chain", *, links: bool = True, offer: bool = False) -> Facts:
     """Facts of a server that does not exist, for a message of agent.notice.MESSAGES and a kind of KINDS."""
+    place = list(KINDS).index(kind)
     written: dict[str, Any] = {
         "message": message, "lang": lang, "operator": "Example Net", "contact": "security@example.net",
-        "customer": "C-1001", "case": "K-27", "address": "192.0.2.10", "seen": 1795507200.0,
-        "zone": "Europe/Amsterdam", "offer": offer,
+        "customer": f"C-{1001 + place}", "case": f"K-{27 + place}", "address": f"192.0.2.{10 + place}",
+        "seen": 1795507200.0, "zone": "Europe/Amsterdam", "offer": offer,
     }  # fmt: skip
     asking = message in ("request", "receipt")
     if asking:
