@@ -7,6 +7,7 @@ is uncertain from that answer on until it has told, and at no other time.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -41,6 +42,7 @@ GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, or wants something e
 _ACCEPTED = frozenset({Type.SECTION, Type.DUE, Type.GO, Type.HEARD})
 _CHUNK = 65_536
 _LEAVE = 60.0  # seconds that the agent may take to give leave
+_DETAILED = ("tell", "contact")  # messages to who looks after the server: others are told less
 _SECRET = 4096  # characters of a credential
 
 
@@ -230,14 +232,18 @@ class Notifier:
         self._ended(due, *outcome)
 
     def _rendered(self, due: Due) -> bytes:
-        from exporters.notices.message import Envelope, built
+        from exporters.notices.formats import xarf
+        from exporters.notices.message import Attachment, Envelope, built
         from exporters.notices.texts import rendered
 
         section = self._tools.section
         said = rendered(due.facts, section.templates)
         name = due.facts.operator or section.operator
         envelope = Envelope(section.sender, name, due.to, due.message_id)
-        return built(envelope, said.subject, said.text, said.html, due.facts.lang, datetime.now(UTC))
+        more = []
+        if due.facts.message in _DETAILED and due.facts.address:
+            more = [Attachment("xarf.json", "application/json", json.dumps(xarf(due.facts), indent=1).encode())]
+        return built(envelope, said.subject, said.text, said.html, due.facts.lang, datetime.now(UTC), more)
 
     def _may(self, step: str) -> bool:
         """Ask for leave: the next word to the relay is DATA. From a yes on, what becomes of it has to be told."""
@@ -256,7 +262,7 @@ class Notifier:
         self.counts[outcome] += 1
         self._tell(Type.SENT, {"id": due.id, "outcome": outcome, "code": code, "detail": detail})
         self._committed = False
-        self._log.info("notice", extra={"message": due.facts.message, "outcome": outcome, "code": code})
+        self._log.info("notice", extra={"kind": due.facts.message, "outcome": outcome, "code": code})
         if outcome != "later":
             facts = due.facts
             told = {"message": facts.message, "case": facts.case, "severity": facts.severity, "lang": facts.lang}
