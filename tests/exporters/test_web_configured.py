@@ -44,6 +44,8 @@ def test_the_pages_are_guarded_and_probing_txt_is_not(tmp_path: Path) -> None:
     with Daemon(check(configured(tmp_path), "test")) as daemon:
         assert daemon.wait_ready(30)
         where = tuple(daemon._listeners["listen"].getsockname()[:2])
+        assert daemon.metrics_url == f"https://127.0.0.1:{where[1]}/metrics"
+        assert daemon.url("probing").startswith("http://")
         client = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
         client.load_cert_chain(tmp_path / "prometheus.crt", tmp_path / "prometheus.key")
         assert b" 401 " in asked(where, client, request=READY)
