@@ -1,4 +1,4 @@
-"""What the messages about leave may hold: grants' outcomes, orders, objections, and how all of it stands."""
+"""What the messages about leave may hold: grants' outcomes, orders, objections; and how that and telling stands."""
 
 from __future__ import annotations
 
@@ -161,3 +161,44 @@ class Permitted(Body):
     mapping_conflicts: Count = 0
     unended: Count = 0
     drop_failing: Count = 0
+
+
+class CasesOf(Body):
+    """How many cases of a severity are in a state and that old (agent.cases.counted)."""
+
+    severity: Label
+    state: Label
+    age: Label
+    count: Count
+
+
+class NoticesOf(Body):
+    """How many steps of the ladder, by a channel, have ended so since the agent began (agent.dispatch.OUTCOMES)."""
+
+    step: Label
+    channel: Label
+    outcome: Label
+    count: Count
+
+
+class Telling(Body):
+    """All that is shown of cases and of telling customers. Counts alone.
+
+    ``tasks``: of each channel, what waits for a person; ``waiting``: messages that have not come to their end;
+    ``oldest_due``: seconds for which one of them has waited longest, None for none; ``uncertain``: messages that may
+    have gone out twice; ``fixed_days``: histogram of days from a case's opening to the fix; ``untold``: servers that
+    would make a case, by the reason why there is none; ``rechecks``: decisions about looks that customers asked for.
+    """
+
+    cases: list[CasesOf]
+    tasks: dict[Label, Count]
+    notices: list[NoticesOf]
+    uncertain: Count
+    waiting: Count
+    oldest_due: Gauge | None
+    fixed_days: Delay
+    answers: dict[Label, Count]
+    rechecks: dict[Label, Count]
+    untold: dict[Label, Count]
+    failures: Count
+    retention_last_success: Time

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.logfmt import Sample
 from agent.store import Store
+from agent.waiting import Fact
 
 if TYPE_CHECKING:
     import logging
@@ -82,6 +83,13 @@ class Keeping:
         if self._store is not None and known is not None:
             # A capture file may come from a machine whose clock is ahead; nothing is kept the longer for that.
             self._store.waiting.take(known, min(observation.time, self._now()))
+
+    def forget(self, address: str) -> None:
+        """Let go of all that was seen at an address, in memory and on disk; what is there will be seen again."""
+        self._inventory.forget(
+            [Fact(seen.server, seen.kind, seen.value) for seen in self._inventory.observations(address)]
+        )
+        self._inventory.gone(address)
 
     def until_due(self) -> float:
         """Seconds until ``tend`` has something to do."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
-from agent.asked import Cancelled, Knocks, Noted, ObjectionTold, Order, OutcomeOf, Permitted
+from agent.asked import Cancelled, Knocks, Noted, ObjectionTold, Order, OutcomeOf, Permitted, Telling
 from agent.body import (
     MAX_BATCH,
     MAX_COUNTERS,
@@ -240,6 +240,7 @@ class Snapshot(Body):
     inventory: dict[Counter, Count]
     store: Kept | None = None
     permission: Permitted | None = None
+    telling: Telling | None = None
     observations: dict[Label, Count]
     connections: dict[Label, Count]
     rejected: list[Rejected]

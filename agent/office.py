@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from agent.audit.entry import Entry
     from agent.cases.book import Book
+    from agent.cases.tells import Tells
     from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
 
@@ -74,6 +75,8 @@ class Office:
         self.objected: list[tuple[str, bool]] = []
         # Knocks, where there is a prober to do it; None where there is no agent.
         self.knock: Callable[[Request], Grant | Refusal] | None = None
+        # Telling customers, where there is an agent that does it.
+        self.telling: Tells | None = None
         self.sighting: Callable[[str, int], Sighting | None] = _not_seen
         self._watched = Watched(_paths(config), log)
         self._logger = log

@@ -29,6 +29,7 @@ from agent.report import told
 from agent.role_doors import GUESTS
 from agent.series import Series, naming
 from agent.snapshot import Tally, limits
+from agent.telling import Telling
 
 if TYPE_CHECKING:
     import logging
@@ -101,6 +102,10 @@ class Service:
         self._permission = Permission(
             office, inventory, self._doors, observe=self._learn, log=log, now=now, monotonic=monotonic
         )
+        self._telling = Telling(
+            office, inventory, self._doors, ready=lambda: not self._keeping.loading, forget=self._keeping.forget,
+            log=log, now=now, monotonic=monotonic,
+        )  # fmt: skip
         self._force = InForce(config, loaded or Loaded(), log, monotonic, register=self._permission)
         self._muting = Muting()
         self._series = Series(config, inventory, naming(office, config), log=log, now=now, monotonic=monotonic)
@@ -125,9 +130,10 @@ class Service:
         PULSE.tell(READY)
         while not self._doors.ended:
             due = self._until_due(), self._force.until_look(), self._keeping.until_due(), self._permission.until_due()
-            self._doors.turn(min(*due, self._series.until_due()))
+            self._doors.turn(min(*due, self._series.until_due(), self._telling.until_due()))
             self._keeping.tend()
             self._changed |= self._permission.tend()
+            self._telling.tend()
             self._changed |= self._force.look(self._doors)
             self._tell_exporter()
             self._series.tend(None if self._keeping.loading else self._exporter, self._doors.tell)
@@ -164,6 +170,7 @@ class Service:
         if name == "capture":
             self._force.opened(connection, self._doors)
         self._permission.opened(connection, self._config)
+        self._telling.opened(connection)
         # Who only asks changes nothing: a client that waits for the end would otherwise put it off for ever.
         self._changed |= name != "control"
 
@@ -175,6 +182,7 @@ class Service:
             self._force.closed(connection)
         self._reloads.closed(connection)
         self._permission.closed(connection)
+        self._telling.closed(connection)
         self._changed |= connection.door.name != "control"
 
     def rejected(self, door: Door, fault: ipc.Unexpected) -> None:
@@ -210,7 +218,7 @@ class Service:
         elif kind is Type.ASK:
             self._doors.tell(connection, self._answer(message.what, message.address))
             return
-        else:
+        elif not self._telling.took(connection, kind, message):
             self._permission.took(connection, kind, message)
             if kind is Type.VIEW:
                 return  # who only looks changes nothing
@@ -306,6 +314,7 @@ class Service:
             "evidence": self._inventory.evidence,
             "store": self._keeping.body(),
             "permission": self._permission.body(),
+            "telling": self._telling.body(),
         }
 
     def _beliefs(self, at_most: float) -> dict[str, Any]:

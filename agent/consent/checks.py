@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _BASES = ("explicit", "service_contract")
 CHANNELS = 2  # of verified contacts, at the least
+RECHECK = 3600.0  # seconds from one probe to the next that the customer himself asks for
 
 
 def _address(case: Case) -> bool:
@@ -205,8 +206,11 @@ def _needed(case: Case) -> bool:
 
 
 def _rate(case: Case) -> bool:
-    """A record may allow less than one a day, and that is none; it cannot allow more."""
-    apart = max(case.conditions.limits.recheck, DAY)
+    """A record may allow less than one a day, and that is none; it cannot allow more.
+
+    A customer who says "I fixed it" asks for one himself, an hour after the last at the earliest.
+    """
+    apart = RECHECK if case.request.why == "recheck" else max(case.conditions.limits.recheck, DAY)
     rested = case.address is not None and case.now - case.history.used(case.address) >= apart
     return rested and (not case.records or case.leave_those(lambda record: record.scope.per_day >= 1))
 

@@ -1,0 +1,114 @@
+"""Answers of customers to what they were told, by the token of the case: who has it need not log in.
+
+A token says nothing of whose it is. What a holder can do is to say something about one case, or to say no to all
+checks; and a no is heard from the token of a case that is long gone, too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from agent.audit.entry import Item
+from agent.audit.log import AuditError
+from agent.bucket import TOKENLESS, Bucket
+from agent.cases.book import BookError
+from agent.cases.case import Event
+from agent.objecting import objection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.cases.book import Held
+    from agent.cases.case import Case, Step
+    from agent.office import Office
+
+STOP = "stop"
+# State -> what a customer may say of his case then, in the order in which it is shown.
+_ALL = ("fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", STOP)
+OFFERED = {
+    "open": _ALL,
+    "acknowledged": _ALL,
+    "fixed_claimed": ("recheck", "not_ours", "wont_fix", STOP),
+    "will_not_fix": ("fixed", "recheck", STOP),
+    "human": ("fixed", "recheck", "not_ours", "wont_fix", STOP),
+}
+# What of that is which event of the case; "wrong_contact" is one of the step that was sent last.
+_EVENTS = {"fixed": "claimed", "recheck": "recheck", "not_ours": "disputed", "wont_fix": "declined"}
+
+
+class Answer(NamedTuple):
+    """As agent.notice.Answered, without its number."""
+
+    status: str
+    offered: tuple[str, ...] = ()
+    done: str = ""
+    receipt: str = ""
+
+    def body(self) -> dict[str, object]:
+        return {"status": self.status, "offered": list(self.offered), "done": self.done, "receipt": self.receipt}
+
+
+class Answering:
+    """``put`` puts events of a case on record, ``owe`` an entry in the log."""
+
+    def __init__(
+        self, office: Office, *, put: Callable[..., Case], owe: Callable[[Item], None], monotonic: Callable[[], float]
+    ) -> None:
+        self._office = office
+        self._put = put
+        self._owe = owe
+        self._bucket = Bucket(*TOKENLESS, monotonic)
+        self.counts = Counter(dict.fromkeys((*_ALL, "show", "unknown", "rate", "unavailable"), 0))
+
+    def answered(self, token: str, action: str) -> Answer:
+        """What an answer comes to. ``show`` changes nothing; what is not offered does neither."""
+        held = self._office.book.holder(token)
+        if held is None:
+            status = "unknown" if self._bucket.takes() else "rate"
+            self.counts[status] += 1
+            return Answer(status)
+        case = self._office.book.cases.get(held.case)
+        offered = OFFERED.get(case.state, (STOP,)) if case else (STOP,)
+        if action == "show":
+            self.counts[action] += 1
+            return Answer("shown", offered)
+        if action not in offered:
+            return Answer("shown", offered)
+        try:
+            receipt = self._done(held, case, action)
+        except (AuditError, BookError):
+            self.counts["unavailable"] += 1
+            return Answer("unavailable", offered)
+        self.counts[action] += 1
+        return Answer("done", (), action, receipt)
+
+    def _done(self, held: Held, case: Case | None, action: str) -> str:
+        if action == STOP:
+            return self._stop(held.customer)
+        assert case is not None
+        now = self._office.now()
+        by = {"by": "customer"}
+        if action == "wrong_contact":
+            events = [Event(now, "wrong", {"id": step.id, **by}) for step in _last(case)]
+        else:
+            events = [Event(now, _EVENTS[action], by)]
+        if events:
+            self._put(case.id, *events)
+        self._owe(Item("case.answered", {"said": action}, case.customer, {"case": case.id, "address": case.address}))
+        return ""
+
+    def _stop(self, customer: str) -> str:
+        """All checks of this customer stop. That is on record, and counts, when this returns. Raises AuditError."""
+        ident = str(uuid4())
+        item = objection(
+            customer, None, at=self._office.now(), ident=ident, headers=False, channel="web", verified=True
+        )
+        self._office.record([item])
+        return ident
+
+
+def _last(case: Case) -> list[Step]:
+    sent = [step for step in case.steps if step.outcome == "sent" and step.way]
+    return [max(sent, key=lambda step: step.made)] if sent else []

@@ -1,0 +1,62 @@
+"""Cases in counts, which say nothing of whose they are: what leaves the agent."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from agent.cases.case import PENDING, STATES
+from agent.cases.ladder import TASKS
+from agent.cases.severity import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.cases.case import Case
+
+_DAY = 86_400.0
+# Label values of a metric: how old a case is, in days, up to each of these; older ones are in the last.
+AGES = (("1d", 1.0), ("7d", 7.0), ("30d", 30.0), ("90d", 90.0), ("older", float("inf")))
+BOUNDS = (0.5, 1.0, 2.0, 5.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0)  # days
+
+
+class Fixes:
+    """A histogram of days, from the opening of a case to a fix that was seen."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(BOUNDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        days = max(0.0, seconds / _DAY)
+        self._counts[bisect_left(BOUNDS, days)] += 1
+        self._sum += days
+
+    def body(self) -> dict[str, Any]:
+        """As agent.asked.Delay: of each bound, how many took as long as that at most."""
+        buckets, below = [], 0
+        for bound, count in zip(BOUNDS, self._counts, strict=False):
+            below += count
+            buckets.append([bound, below])
+        return {"buckets": buckets, "count": sum(self._counts), "sum": self._sum}
+
+
+def counted(cases: Iterable[Case], now: float) -> dict[str, Any]:
+    """``cases`` by severity, state and age, and ``tasks``: of each channel, what waits for a person."""
+    found = Counter({(severity, state, age): 0 for severity in SEVERITIES for state in STATES for age, _ in AGES})
+    tasks = Counter(dict.fromkeys(TASKS, 0))
+    for case in cases:
+        found[case.severity, case.state, age_of(now - case.opened)] += 1
+        for step in case.steps:
+            if step.outcome == PENDING and not step.mail:
+                tasks[step.channel] += 1
+    rows = [
+        {"severity": severity, "state": state, "age": age, "count": count}
+        for (severity, state, age), count in sorted(found.items())
+    ]
+    return {"cases": rows, "tasks": dict(tasks)}
+
+
+def age_of(seconds: float) -> str:
+    return next(name for name, days in AGES if seconds <= days * _DAY)
