@@ -146,6 +146,8 @@ def test_a_refusal_is_counted_when_it_is_news(world: World) -> None:
     world.candidates = [HOST, "192.0.2.2"]
     world.passes(2 * PAUSE)
     assert world.refused()["objection"] == 2, "he has come back"
+    since = {address: refused.time for address, refused in world.knocking.refusals.items()}
+    assert since[HOST] > since["192.0.2.2"], "since when it is this reason, and not when it was last asked for"
 
 
 def test_refusals_go_on_record_each_hour_by_reason_alone(world: World) -> None:

@@ -159,6 +159,16 @@ def test_the_last_probes_are_known_by_their_place() -> None:
     assert list(made.recent.items())[-2:] == [(299, 1_000_299), (301, None)]
 
 
+def test_what_told_nothing_is_remembered_whatever_goes_well_after_it() -> None:
+    bad = ("timeout", "connection_refused", "a word of a later version")
+    failing = [probe(n, 20_000 - n, became) for n, became in enumerate(bad)]
+    made = folded(*failing, *(probe(n, 10_000 - n) for n in range(10, 10 + 2 * history.RECENT)))
+    assert made.failed == {n: 1_000_000 + n for n in range(len(bad))}
+    assert not made.failed.keys() & made.recent.keys()
+    made = folded(*(probe(n, 10_000 - n, "timeout") for n in range(2 * history.RECENT)))
+    assert list(made.failed) == list(range(history.RECENT, 2 * history.RECENT))
+
+
 def test_refusals_are_summed_by_reason() -> None:
     denied = [entry("probe.denied", n, ago, "", {"reason": "rate", "count": 2}, None) for n, ago in enumerate((90, 20))]
     made = folded(denied, entry("probe.denied", 9, 5, "", {"reason": 7, "count": "x"}, None))

@@ -90,6 +90,17 @@ class Browser:
             if event["method"] == "Network.requestWillBeSent"
         ]
 
+    def sends(self, expression: str) -> None:
+        """What this JavaScript leads to is another page, which is waited for."""
+        self._events.clear()
+        self.found(expression)
+        self._until("Page.loadEventFired")
+
+    def presses(self, key: str) -> None:
+        """A key, as if it were pressed."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self._say("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=9)
+
     def found(self, expression: str) -> Any:
         """What this JavaScript comes to on the page that is open."""
         answer = self._say("Runtime.evaluate", expression=expression, returnByValue=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import sqlite3
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from base64 import b64encode
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bcrypt
 
@@ -13,11 +18,11 @@ from agent.config import check, dump, load
 from agent.lab import demo, files, servers, story_cast, story_papers
 from agent.lab.story import Story
 from agent.lab.traffic import Path as Line
+from agent.schema import AUDIT
 from agent.supervisor import Daemon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from agent.sections import Config
 
@@ -30,6 +35,19 @@ class World(NamedTuple):
     url: str
     names: frozenset[str]
     daemon: Daemon
+    directory: Path
+
+    def read(self) -> list[dict[str, Any]]:
+        """What is on record of who looked, in its order; by the log's own file, which the daemon goes on writing."""
+        with closing(sqlite3.connect(f"file:{self.directory / 'state' / AUDIT}?mode=ro", uri=True)) as log:
+            entries = [json.loads(canon) for (canon,) in log.execute("SELECT canon FROM entries ORDER BY number")]
+        return [said["public"] for said in entries if said["kind"] == "finding.read"]
+
+    def resident(self, module: str) -> int:
+        """Bytes that the role of this module holds in memory."""
+        (child,) = [each.process for each in self.daemon._children if each.role.module == module]
+        assert child is not None
+        return int(Path(f"/proc/{child.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
@@ -52,7 +70,7 @@ def shown(directory: Path) -> Iterator[World]:
             found = daemon.assessments()
             names = {name for each in found for name in (each["address"], *each["names"]) if "." in name or ":" in name}
             refs = {customer.ref for customer in story_cast.CUSTOMERS}
-            yield World(url, frozenset(names | refs), daemon)
+            yield World(url, frozenset(names | refs), daemon, directory)
 
 
 def _closed(directory: Path, config: Config) -> None:
@@ -73,8 +91,6 @@ def _status(url: str) -> int:
 
 def fetched(url: str, path: str, user: str = VIEWER, password: str = PASSWORD) -> tuple[int, str, str]:
     """Status, head and body of a page."""
-    from base64 import b64encode
-
     host, port = url.rpartition("//")[2].split(":")
     told = b64encode(f"{user}:{password}".encode()).decode()
     with socket.socket() as client:
