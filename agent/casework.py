@@ -71,6 +71,7 @@ class Casework:
         self._owe = owe
         self._forget = forget
         self._changed: dict[str, float] = {}  # case -> when it last changed
+        self._lost: dict[str, float] = {}  # case -> since when no source says whose its address is
         self._unseen: dict[str, float] = {}  # case -> since when nothing bears it out
         self.paused: dict[str, str] = {}  # address -> why nobody is told of what was found there
 
@@ -120,11 +121,11 @@ class Casework:
             return "ended"
         his = {each.customer for each in asked.standing}
         if case.customer in his:
+            self._lost.pop(case.id, None)
             return ""
         # A source that has lost him may find him again; one that names another has made up its mind.
-        gone = [each.until for each in asked.asserted if each.customer == case.customer and each.until is not None]
-        quarantine = self._office.limits().quarantine
-        return "handed_over" if his or now - max(gone, default=0.0) >= quarantine else ""
+        lost = self._lost.setdefault(case.id, now)
+        return "handed_over" if his or now - lost >= self._office.limits().quarantine else ""
 
     def _seen_to(
         self, case: Case, holder: Whose, asked: Question, assessment: Assessment | None, now: float
@@ -173,6 +174,7 @@ class Casework:
     def _close(self, case: Case, kind: str, now: float, build: str = "") -> Case:
         self._unseen.pop(case.id, None)
         self._changed.pop(case.id, None)
+        self._lost.pop(case.id, None)
         case = self._put(case.id, Event(now, kind, {"build": build}))
         private = {"case": case.id, "address": case.address, "build": build}
         self._owe(Item("case.closed", {"state": case.state}, case.customer, private))
