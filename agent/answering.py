@@ -32,7 +32,7 @@ OFFERED = {
     "acknowledged": _ALL,
     "fixed_claimed": ("recheck", "not_ours", "wont_fix", STOP),
     "will_not_fix": ("fixed", "recheck", STOP),
-    "human": ("fixed", "recheck", "not_ours", "wont_fix", STOP),
+    "human": ("fixed", "recheck", "wont_fix", STOP),
 }
 # What of that is which event of the case; "wrong_contact" is one of the step that was sent last.
 _EVENTS = {"fixed": "claimed", "recheck": "recheck", "not_ours": "disputed", "wont_fix": "declined"}

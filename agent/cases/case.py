@@ -36,7 +36,7 @@ _TOLD = {"claimed": "fixed_claimed", "declined": "will_not_fix", "disputed": "hu
 TRANSITIONS: dict[str, dict[str, str]] = {
     "open": {**_ANY, **_TOLD, "acknowledged": "acknowledged", "recheck": "acknowledged", "refuted": "open"},
     "acknowledged": {**_ANY, **_TOLD, "recheck": "acknowledged", "refuted": "acknowledged"},
-    "fixed_claimed": {**_ANY, **_TOLD, "refuted": "acknowledged"},
+    "fixed_claimed": {**_ANY, **_TOLD, "recheck": "fixed_claimed", "refuted": "acknowledged"},
     "will_not_fix": {**_ANY, "claimed": "fixed_claimed", "recheck": "will_not_fix", "worsened": "human",
                      "refuted": "will_not_fix"},
     "human": {**_ANY, "claimed": "human", "recheck": "human", "declined": "will_not_fix", "refuted": "human"},

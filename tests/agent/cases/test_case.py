@@ -17,7 +17,7 @@ acknowledged   recheck refuted                   -> acknowledged
 open           claimed                           -> fixed_claimed
 acknowledged   claimed                           -> fixed_claimed
 will_not_fix   claimed                           -> fixed_claimed
-fixed_claimed  claimed                           -> fixed_claimed
+fixed_claimed  claimed recheck                   -> fixed_claimed
 fixed_claimed  refuted                           -> acknowledged
 human          claimed recheck refuted           -> human
 will_not_fix   recheck refuted                   -> will_not_fix

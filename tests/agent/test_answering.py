@@ -1,0 +1,123 @@
+"""Answers by token: what may be said when, what it comes to, and that a no is always heard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.answering import OFFERED, STOP
+from agent.audit.log import AuditError
+from agent.bucket import TOKENLESS
+from agent.cases.case import LIVE, TRANSITIONS
+from agent.notice import ACTIONS
+from tests.agent.leaving import HOST
+from tests.agent.telling_world import CUSTOMER, World, world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[World]:
+    with world(tmp_path) as made:
+        made.sees()
+        made.passes(2, 1.0)
+        made.sends(made.dues()[0])
+        yield made
+
+
+def test_what_is_offered_comes_to_something_in_that_state() -> None:
+    events = {"fixed": "claimed", "recheck": "recheck", "not_ours": "disputed", "wont_fix": "declined"}
+    assert set(OFFERED) == set(LIVE)
+    for state, offered in OFFERED.items():
+        assert STOP in offered and set(offered) <= set(ACTIONS)
+        for action in set(offered) & set(events):
+            assert events[action] in TRANSITIONS[state]
+
+
+def test_to_look_changes_nothing(told: World) -> None:
+    """Mail scanners follow links."""
+    before = told.case()
+    answer = told.answers("show")
+    assert answer["status"] == "shown" and answer["offered"] == list(OFFERED["open"])
+    assert told.case() == before and CUSTOMER not in str(answer) and HOST not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("action", "state"),
+    [
+        ("fixed", "fixed_claimed"), ("recheck", "acknowledged"), ("not_ours", "human"), ("wont_fix", "will_not_fix"),
+        ("wrong_contact", "open"),
+    ],
+)  # fmt: skip
+def test_what_each_comes_to(told: World, action: str, state: str) -> None:
+    answer = told.answers(action)
+    assert (answer["status"], answer["done"], told.case().state) == ("done", action, state)
+    told.passes(120)
+    (entry,) = told.logged("case.answered")
+    assert entry.public == {"said": action} and entry.customer == CUSTOMER
+    assert told.telling._answering.counts[action] == 1
+
+
+def test_a_wrong_contact_leads_to_the_next(told: World) -> None:
+    told.answers("wrong_contact")
+    told.passes(5 * 3600, 600)
+    assert told.steps() == [("tell", "wrong"), ("contact", "")]
+    assert told.step("contact").channel == "phone"
+
+
+def test_not_ours_is_a_persons_at_once(told: World) -> None:
+    told.answers("not_ours")
+    told.passes(120)
+    assert told.steps() == [("tell", "sent"), ("human", "")]
+
+
+def test_stop_is_an_objection_to_everything_and_ends_the_case(told: World) -> None:
+    answer = told.answers("stop")
+    assert answer["status"] == "done" and len(answer["receipt"]) == 36
+    (objection,) = told.office.register.customer(CUSTOMER).objections  # type: ignore[union-attr]
+    assert (objection.id, objection.prefixes, objection.verified) == (answer["receipt"], None, True)
+    told.passes(120)
+    assert told.case().state == "objected"
+
+
+def test_stop_is_heard_from_the_token_of_a_case_that_is_gone(told: World) -> None:
+    token = told.office.book.token(told.case().id)
+    told.office.book.delete(told.case().id, told.clock.wall + DAY)
+    assert told.answers("show", token)["offered"] == [STOP]
+    assert told.answers("fixed", token) == {
+        "number": 1,
+        "status": "shown",
+        "offered": [STOP],
+        "done": "",
+        "receipt": "",
+    }
+    assert told.answers("stop", token)["status"] == "done"
+    assert told.office.register.customer(CUSTOMER).objections  # type: ignore[union-attr]
+
+
+def test_what_is_not_offered_changes_nothing(told: World) -> None:
+    told.answers("wont_fix")
+    before = told.case()
+    assert told.answers("not_ours")["status"] == "shown" and told.case() == before
+    assert told.answers("agree")["status"] == "shown" and told.case() == before
+
+
+def test_nobodys_token_is_unknown_and_cannot_be_tried_without_end(told: World) -> None:
+    said = [told.answers("stop", "x" * 26)["status"] for _ in range(TOKENLESS[0] + 2)]
+    assert said == ["unknown"] * TOKENLESS[0] + ["rate"] * 2
+    assert told.answers("show")["status"] == "shown"  # who has one is not held up by that
+
+
+def test_what_cannot_be_put_on_record_is_not_done(told: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(items: Any) -> Any:
+        raise AuditError("no room")
+
+    monkeypatch.setattr(told.office.log, "append", full)
+    assert told.answers("stop")["status"] == "unavailable"
+    assert not told.office.register.customer(CUSTOMER).objections  # type: ignore[union-attr]
