@@ -65,6 +65,7 @@ _OFFERED: Mapping[str, tuple[str, ...]] = {
     "letter": (),
     "phone": (),
 }
+_ASKING = ("request", "receipt")  # what is about no finding
 _CASE = tuple(action for action in ACTIONS if action != "agree")
 
 
@@ -76,8 +77,7 @@ def example(message: str, lang: str, kind: str = "chain", *, links: bool = True,
         "customer": f"C-{1001 + place}", "case": f"K-{27 + place}", "address": f"192.0.2.{10 + place}",
         "seen": 1795507200.0, "zone": "Europe/Amsterdam", "offer": offer,
     }  # fmt: skip
-    asking = message in ("request", "receipt")
-    if asking:
+    if message in _ASKING:
         written |= {"case": "", "address": "", "text": _TEXT[lang], "record": "2f0c5b1e", "receipt": "8d41a7"}
     else:
         written |= KINDS[kind]
@@ -90,12 +90,11 @@ def example(message: str, lang: str, kind: str = "chain", *, links: bool = True,
 
 
 def examples() -> list[Facts]:
-    """Every message about every kind of finding, in both languages, with links and without."""
+    """Every message about every kind of finding, in both languages; with links and an offer of help, and without."""
     return [
-        example(message, lang, kind, links=links, offer=offer)
+        example(message, lang, kind, links=more, offer=more)
         for message in MESSAGES
-        for kind in KINDS
+        for kind in (KINDS if message not in _ASKING else ("chain",))
         for lang in ("nl", "en")
-        for links in (True, False)
-        for offer in (True, False)
+        for more in (True, False)
     ]

@@ -47,7 +47,8 @@ def _built(parts: list[Block], facts: Facts, day: str, of: int) -> tuple[bytes, 
 
     def foot(canvas: Any, document: Any) -> None:
         canvas.setFont(_FONT, 7.5)
-        canvas.drawString(LEFT, 12 * _MM, _printable(_foot(facts, document.page, of))[:110])
+        said = _printable(_foot(facts, document.page, of))
+        canvas.drawString(LEFT, 12 * _MM, _cut(said, WIDTH - LEFT - RIGHT, canvas, 7.5)[0])
 
     _fonts()
     made = BytesIO()
@@ -76,16 +77,16 @@ def _corner(canvas: Any, facts: Facts, day: str) -> None:
         if said or label == own:
             canvas.setFont(_BOLD if label == own else _FONT, 8.5)
             text = said if label == own else f"{words.of(label, lang)}: {said}"
-            for line in _cut(_printable(clean(text)), WIDTH - RIGHT - (WINDOW[2] + 10 * _MM), canvas):
+            for line in _cut(_printable(clean(text)), WIDTH - RIGHT - (WINDOW[2] + 10 * _MM), canvas, 8.5):
                 canvas.drawString(WINDOW[2] + 10 * _MM, at, line)
                 at -= 12
 
 
-def _cut(text: str, room: float, canvas: Any) -> list[str]:
+def _cut(text: str, room: float, canvas: Any, size: float) -> list[str]:
     """A text as lines that fit, at most three, cut anywhere: a name may be one long word."""
     lines = [""]
     for letter_ in text:
-        if canvas.stringWidth(lines[-1] + letter_) > room:
+        if canvas.stringWidth(lines[-1] + letter_, _BOLD, size) > room:  # the wider of the two
             lines.append("")
         lines[-1] += letter_
     return [line.strip() for line in lines[:3]]
