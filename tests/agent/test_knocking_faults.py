@@ -33,6 +33,8 @@ from tests.probes.peers import ANSWER, Peer, says, silent
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 HOUR = 3600.0
 _UNWRITABLE = ("not_recorded", "audit_not_writable")
 _ZONE = ZoneInfo("Europe/Amsterdam")

@@ -14,6 +14,8 @@ from agent.notify import ALIVE, READY, RELOADING, Pulse, notify
 from agent.supervisor import Daemon
 from tests.agent.test_supervisor import capture, config
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
 def test_the_daemon_says_that_it_is_up_and_that_it_lives(

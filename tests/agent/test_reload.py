@@ -22,6 +22,8 @@ from tests.agent.test_supervisor import capture, eventually, get, pids, running
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 
 class World:
     """A daemon on a configuration file, and what it is asked and says."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -86,7 +87,8 @@ def test_who_loses_an_agent_that_dies_is_handed_a_link_to_the_next_and_the_next(
     lifeline = role._held(path, link)
     for _ in range(2):
         agent.kill()
-        assert link.recv(1) == b""
+        with contextlib.suppress(ConnectionResetError):  # which is its end, too: it had not got to us yet
+            assert link.recv(1) == b""
         agent = Agent(path)
         following = handed_over(lifeline)
         assert following is not None

@@ -28,6 +28,8 @@ from agent.supervisor import Daemon
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 ROOT = Path(__file__).resolve().parents[2]
 BANNER = b"220 ex01.example.org Microsoft ESMTP MAIL Service ready at Mon, 2 Nov 2026 09:00:00 +0100\r\n"
 

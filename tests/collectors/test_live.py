@@ -39,14 +39,20 @@ class Desk:
     def __init__(self, **change: Any) -> None:
         pair()
         self.ahead = 0.0
+        self._stands: float | None = None
         self.line = Line()
-        self.live = Live(
-            self.line, Links(), LOG, lambda: time.monotonic() + self.ahead, lambda: time.time() + self.ahead
-        )
+        self.live = Live(self.line, Links(), LOG, self._monotonic, lambda: time.time() + self.ahead)
         self.live.follow(wanted(**change))
         self.near = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.near.bind(("near", 0))
         self.turn(0.05)
+
+    def stand(self) -> None:
+        """From now on the clock is only put forward, and what is done takes no time."""
+        self._stands = time.monotonic()
+
+    def _monotonic(self) -> float:
+        return (time.monotonic() if self._stands is None else self._stands) + self.ahead
 
     def turn(self, seconds: float = 0.15) -> list[Any]:
         """See to what is ready for so long; the observations that come of it."""
@@ -56,6 +62,19 @@ class Desk:
                 time.sleep(0.005)
             found += self.line.given()
         return found
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Go on for as long as it takes."""
+        end = time.monotonic() + 10
+        while not true():
+            assert time.monotonic() < end
+            self.turn(0.02)
+            if self._stands is not None:
+                self.ahead += 0.02
+
+    def taken_over(self, times: int) -> bool:
+        """Whether so many filters have followed others."""
+        return bool(self.counts["takeovers"] == times)
 
     def send(self, *sent: bytes) -> list[Any]:
         for frame in sent:
@@ -101,8 +120,7 @@ def test_an_objection_is_in_force_at_once_also_for_what_the_old_filter_lets_thro
         found = desk.turn()
         assert {o.kind for o in found} <= {"tcp.synack"}
         assert desk.counts["drop_outside_prefixes"] > 0
-        desk.turn(0.1)
-        assert desk.live.settled
+        desk.until(lambda: desk.live.settled)
         before = desk.counts
         assert {o.kind for o in desk.send(*VISIT)} <= {"tcp.synack"}
         after = desk.counts
@@ -122,14 +140,13 @@ def test_a_server_that_is_muted_is_left_alone_behind_the_ring_and_then_in_the_fi
         assert muted > 0
         desk.line._passed = 20_000  # It is worth a filter.
         desk.ahead = 40.0
-        desk.turn(0.3)
-        assert (desk.counts["takeovers"], desk.gauges["muted_in_filter"]) == (1, 1.0)
+        desk.until(lambda: desk.taken_over(1))
+        assert desk.gauges["muted_in_filter"] == 1.0
         seen = desk.counts["frames_seen"]
         assert desk.send(*VISIT) == []
         assert (desk.counts["drop_muted"], desk.counts["frames_seen"]) == (muted, seen)
         desk.ahead = 120.0  # Its time is up, and it leaves the filter.
-        desk.turn(0.3)
-        assert desk.counts["takeovers"] == 2
+        desk.until(lambda: desk.taken_over(2))
         assert {o.kind for o in desk.send(*VISIT)} >= {"smtp.greeting", "tls.server_hello"}
         desk.live.close()
 
@@ -164,8 +181,9 @@ def test_a_section_that_says_the_same_changes_nothing(change: dict[str, Any], an
         desk = Desk()
         desk.live.follow(wanted(number=9, **change))
         assert desk.live.settled is not anew
-        desk.turn(0.2)
-        assert desk.counts["takeovers"] == anew
+        desk.until(lambda: desk.live.settled)
+        desk.turn(0.05)
+        assert desk.taken_over(anew)
         desk.live.close()
 
     alone(test)
@@ -226,20 +244,19 @@ def test_a_flood_of_syn_acks_is_thinned_and_told_in_part() -> None:
             frames.wrap((), frames.ipv4(6, frames.tcp(443, n, b"", flags=0x12), source=f"192.0.2.{n % 250}"))
             for n in range(6000)
         ]
+        desk.stand()
         desk.ahead = 1.0
         told = desk.send(*answer)
         assert len(told) == 250
         desk.ahead = 2.0
-        desk.turn(0.1)
-        assert desk.counts["takeovers"] == 1
+        desk.until(lambda: desk.taken_over(1))
         before = desk.line.counts["syn_acks"]
         desk.send(*answer)
         assert desk.line.counts["syn_acks"] - before < 1000
         for second in range(3, 15):
             desk.ahead = float(second)
             desk.turn(0.02)
-        desk.turn(0.1)
-        assert desk.counts["takeovers"] == 2
+        desk.until(lambda: desk.taken_over(2))
         desk.live.close()
 
     alone(test)

@@ -17,6 +17,8 @@ from exporters.service import Latest, pages
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 
 @contextmanager
 def serving(reload: Callable[[], str | None] = lambda: None) -> Iterator[tuple[str, int]]:

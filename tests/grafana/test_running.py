@@ -24,6 +24,8 @@ from tests.grafana.running import JOB, Prometheus, Told, Watched
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 HERE = Path(__file__).resolve().parents[2] / "grafana"
 QUERIES = queries()
 # Each is renamed for a job of its own: a counter, a gauge, one of a variable, a histogram's part, one of an alert.

@@ -62,7 +62,8 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
         running.wait_found()
         words = (sys.executable, "-m", "agent", "probe", EXCHANGE, "--config", str(running.config))
         asked = world.run("router", *words)
-        assert asked.returncode == 0, asked.stdout + asked.stderr
+        # Or it has come to its turn by itself meanwhile.
+        assert asked.returncode == 0 or "not knocked at (rate)" in asked.stdout, asked.stdout + asked.stderr
         wait(lambda: running.total("knockfirst_probe_outcomes_total") >= 1, 20, lambda: f"{asked}\n{running.log}")
         wait(lambda: selfaudit("matched") >= 1, 5, lambda: running.log)
         samples = running.settled()

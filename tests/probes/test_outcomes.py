@@ -38,6 +38,8 @@ from probes.wire import Wire
 from tests.fuzz.mutation import Mutator
 from tests.probes.peers import opened
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 KEY = keys.generate("EX01")
 SECONDS = 5.0  # of one probe here
 SHORT = 0.8  # of one that takes all of them

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from agent.leave import Grant
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 ROOT = Path(__file__).resolve().parents[2]
 SECTION: dict[str, Any] = {
     "log": {"level": "info", "format": "logfmt"}, "laboratory": True, "sources": [], "deny": [], "kill_switch": "",

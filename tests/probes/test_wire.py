@@ -22,6 +22,8 @@ from tests.probes.peers import ANSWER, LABORATORY, Peer, endless, grant, opened,
 if TYPE_CHECKING:
     from tests.probes.peers import Behaviour
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 RST = 0x04
 OK = b"HTTP/1.1 200 OK\r\n"
 

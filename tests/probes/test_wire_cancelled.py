@@ -21,6 +21,8 @@ from tests.talk import ACK, SYN
 if TYPE_CHECKING:
     from tests.probes.peers import Behaviour
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 RST = 0x04
 OK = b"HTTP/1.1 200 OK\r\n"
 

@@ -15,6 +15,8 @@ from agent.audit.log import Log
 from agent.audit.sinks import ENTRIES, EVERY, RETRY, Sinks
 from tests.agent.audit.logs import opened, small_disk
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 STARTED = Item("log.started")
 
 

@@ -24,6 +24,8 @@ from agent.lab import demo, screens, story_papers, story_proof, story_screens
 from agent.lab.story_cast import BOOKSHOP, BUILD, CUSTOMERS, LIBRARY, OPTICIAN
 from agent.lab.story_commands import Commands, FailedError
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

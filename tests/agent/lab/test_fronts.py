@@ -16,6 +16,8 @@ from agent.lab.fronts import FRONTS, LEAF, NAME, PATHS, answer, pages, saying, w
 from agent.lab.fronts_door import Door
 from agent.lab.fronts_odd import ODD
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 KEY = keys.generate("EX01")
 HOST = "127.0.0.1"
 ALL = FRONTS | ODD
