@@ -7,7 +7,7 @@ SOURCES := $(shell find agent collectors probes exporters -type f ! -name '*.pyc
 # How many processes run the tests: a number, or auto (tests/conftest.py says what that is).
 WORKERS ?= auto
 
-.PHONY: install demo test check bench golden fuzz grafana lock clean
+.PHONY: install deb demo test check bench golden fuzz grafana lock clean
 
 install: $(VENV)/.installed
 
@@ -24,6 +24,10 @@ $(VENV)/.installed: $(VENV)/.runtime pyproject.toml README.md $(SOURCES)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/knockfirst-*.whl
 	@rm -rf build knockfirst.egg-info
 	@touch $@
+
+# dist/knockfirst_VERSION_ARCH.deb, its checksum and what is inside; on the Debian that it is for (docs/packages.md).
+deb: install
+	@$(BIN)/python -m package.deb
 
 demo: install
 	@$(BIN)/knockfirst demo $(if $(ONCE),--once)

@@ -21,9 +21,10 @@ LINES = sorted({
 
 def shown(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The help of a command."""
-    with pytest.raises(SystemExit) as ended:
-        main([*words, "--help"])
-    assert ended.value.code == 0
+    try:
+        assert main([*words, "--help"]) == 0
+    except SystemExit as ended:
+        assert ended.code == 0
     return capsys.readouterr().out
 
 
@@ -40,4 +41,4 @@ def test_a_command_is_one_and_has_the_options(line: str, capsys: pytest.CaptureF
 def test_every_page_is_there_and_the_readme_is_short() -> None:
     assert [name for name in re.findall(r"\]\(([\w/.]+)\)", PAGE) if not (ROOT / name).exists()] == []
     assert len(LINES) > 20
-    assert len(PAGE.splitlines()) <= 195
+    assert len(PAGE.splitlines()) <= 215

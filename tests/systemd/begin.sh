@@ -1,8 +1,10 @@
 #!/bin/bash
 # The first process of the machine, in namespaces of its own: makes its file system and its links, and becomes systemd.
-# $1: the tree; $2: a directory for what is written; $3: our source; $4: where the libraries are; $5: the units
+# $1: the tree; $2: a directory for what is written; $3: our source, or nothing where it is to be installed by somebody;
+# $4: where the libraries are; and programs of this machine that the other is to have, too
 set -euo pipefail
 tree=$1 scratch=$2 source=$3 libraries=$4
+shift 4
 mount --make-rprivate /
 mount -t tmpfs none "$scratch"
 mkdir "$scratch"/{upper,work,root}
@@ -24,28 +26,34 @@ mount -t mqueue mqueue "$root/dev/mqueue"
 mount -t tmpfs none "$root/dev/shm"
 mount -t tmpfs -o mode=755 none "$root/run"
 
-# The program as a package would place it: its own interpreter, libraries and code, which are those of the source tree.
-opt=$root/opt/knockfirst
-mkdir -p "$opt"/{bin,src,lib/python3.11/site-packages}
-printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >"$opt/pyvenv.cfg"
-ln -s /usr/bin/python3 "$opt/bin/python3"
-mount --bind -o ro "$libraries" "$opt/lib/python3.11/site-packages"
-for package in agent collectors probes exporters; do
-  mkdir "$opt/src/$package"
-  mount --bind -o ro "$source/$package" "$opt/src/$package"
-done
-printf '%s\n' '#!/opt/knockfirst/bin/python3 -P' 'import sys' 'sys.path.insert(0, "/opt/knockfirst/src")' \
-  'from agent.__main__ import main' 'sys.exit(main())' >"$opt/bin/knockfirst"
-chmod 755 "$opt/bin/knockfirst"
+if [ -n "$source" ]; then
+  # The program as a package would place it: its own interpreter, libraries and code, which are those of the source tree.
+  opt=$root/opt/knockfirst
+  mkdir -p "$opt"/{bin,src,lib/python3.11/site-packages}
+  printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >"$opt/pyvenv.cfg"
+  ln -s /usr/bin/python3 "$opt/bin/python3"
+  mount --bind -o ro "$libraries" "$opt/lib/python3.11/site-packages"
+  for package in agent collectors probes exporters; do
+    mkdir "$opt/src/$package"
+    mount --bind -o ro "$source/$package" "$opt/src/$package"
+  done
+  printf '%s\n' '#!/opt/knockfirst/bin/python3 -P' 'import sys' 'sys.path.insert(0, "/opt/knockfirst/src")' \
+    'from agent.__main__ import main' 'sys.exit(main())' >"$opt/bin/knockfirst"
+  chmod 755 "$opt/bin/knockfirst"
 
-for unit in "$source"/systemd/*.{service,socket,path,timer,target,slice}; do
-  cp "$unit" "$root/etc/systemd/system/"
+  for unit in "$source"/systemd/*.{service,socket,path,timer,target,slice}; do
+    cp "$unit" "$root/etc/systemd/system/"
+  done
+  cp "$source"/systemd/sysusers.d/* "$root/usr/lib/sysusers.d/"
+  cp "$source"/systemd/tmpfiles.d/* "$root/usr/lib/tmpfiles.d/"
+  mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+  ln -s ../knockfirst.target "$root/etc/systemd/system/multi-user.target.wants/"
+fi
+for program in "$@"; do
+  touch "$root$program"
+  mount --bind -o ro "$program" "$root$program"
 done
-cp "$source"/systemd/sysusers.d/* "$root/usr/lib/sysusers.d/"
-cp "$source"/systemd/tmpfiles.d/* "$root/usr/lib/tmpfiles.d/"
 cp -r "$scratch.etc/." "$root/etc/"
-mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
-ln -s ../knockfirst.target "$root/etc/systemd/system/multi-user.target.wants/"
 # Nothing of the machine's own that is not needed, and that would only wait for what is not there.
 for unit in systemd-udevd systemd-udev-trigger systemd-networkd systemd-resolved systemd-timesyncd systemd-logind \
   console-getty getty@tty1 systemd-journal-flush apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \

@@ -10,7 +10,10 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SOURCE = Path(__file__).resolve().parents[2]
 _BEGIN = Path(__file__).with_name("begin.sh")
@@ -18,15 +21,20 @@ _SECONDS = 60.0
 
 
 class Machine:
-    """``with Machine(tree, etc) as machine:`` boots it; ``etc``: file below /etc -> its text."""
+    """``with Machine(tree, etc) as machine:`` boots it; ``etc``: file below /etc -> its text.
 
-    def __init__(self, tree: Path, etc: dict[str, str]) -> None:
+    A bare one has nothing of ours, and may be given programs of this machine.
+    """
+
+    def __init__(self, tree: Path, etc: dict[str, str], *, bare: bool = False, programs: Sequence[Path] = ()) -> None:
         self._tree = tree
         self._etc = etc
+        self._source = "" if bare else str(SOURCE)
+        self._programs = tuple(map(str, programs))
         self._scratch = Path(tempfile.mkdtemp(prefix="knockfirst-machine-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
-        self._cgroup = _cgroup2() / f"knockfirst-machine-{os.getpid()}"
+        self._cgroup = _cgroup2() / self._scratch.name
 
     def __enter__(self) -> Self:
         try:
@@ -48,7 +56,7 @@ class Machine:
         libraries = sysconfig.get_paths()["purelib"]
         # It enters the control group first, so that this is the root of the namespace of control groups.
         script = f'echo $$ >{self._cgroup}/cgroup.procs; exec unshare -m -p -n -C -u -i --fork --kill-child "$@"'
-        begin = [str(_BEGIN), *map(str, (self._tree, self._scratch, SOURCE, libraries))]
+        begin = [str(_BEGIN), str(self._tree), str(self._scratch), self._source, libraries, *self._programs]
         with Path(f"{self._scratch}.log").open("wb") as said:
             self._process = subprocess.Popen(
                 ["bash", "-c", script, "bash", "bash", *begin], stdin=subprocess.DEVNULL, stdout=said, stderr=said
@@ -78,6 +86,10 @@ class Machine:
         if check and done.returncode:
             raise AssertionError(f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout.strip()
+
+    def put(self, file: Path, place: str) -> None:
+        """Copy a file of ours into a directory of the machine."""
+        shutil.copy(file, f"/proc/{self._pid}/root{place}")
 
     def until(self, command: str, seconds: float = _SECONDS) -> str:
         """What a command line says once it succeeds."""
