@@ -12,6 +12,7 @@ from collections import Counter
 from contextlib import suppress
 from email import message_from_bytes
 from email.policy import compat32
+from errno import EACCES
 from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
@@ -138,6 +139,8 @@ class Bounces:
         try:
             with suppress(StopIteration):
                 next(self._unread())
+            if self.counts["unreadable"]:
+                raise PermissionError(EACCES, "a mail in it cannot be read")
         except (OSError, mailbox.Error) as error:
             why = getattr(error, "strerror", None) or error
             raise ConfigError(f"notices.bounces: {self._path}: {why}; name a Maildir or an mbox") from None
@@ -226,8 +229,16 @@ class Bounces:
                 key, _, flags = path.name.partition(":2,")
                 if path.name.startswith(".") or "S" in flags or self._known(key):
                     continue
-                with suppress(FileNotFoundError), path.open("rb") as file:
-                    yield key, file.read(_MOST)
+                try:
+                    with path.open("rb") as file:
+                        content = file.read(_MOST)
+                except FileNotFoundError:
+                    continue
+                except OSError:
+                    # One is not to keep the others from being read. It is looked at again.
+                    self.counts["unreadable"] += 1
+                    continue
+                yield key, content
 
     def _of_mbox(self) -> Iterator[tuple[str, bytes]]:
         self._path.stat()

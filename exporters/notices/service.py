@@ -96,6 +96,8 @@ class Notifier:
         self._leave: bool | None = None
         self._committed = False
         self._anew = False
+        self._unreadable = 0
+        self._sample = Sample()
         self.counts: Counter[str] = Counter()
         self.over = False
 
@@ -132,6 +134,10 @@ class Notifier:
     def _look(self) -> None:
         self._tools.relay.look()
         bounces = self._tools.bounces
+        if bounces and bounces.counts["unreadable"] > self._unreadable:
+            self._unreadable = bounces.counts["unreadable"]
+            if self._sample.lets(time.monotonic()):
+                self._log.warning("mails in notices.bounces cannot be read", extra={"times": self._unreadable})
         for bounce in bounces.look() if bounces else ():
             self._tell(Type.BOUNCED, bounce._asdict())
             self._pass_on(bounce.action, bounce.message_id, status=bounce.status)

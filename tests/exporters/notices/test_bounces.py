@@ -159,6 +159,16 @@ def test_a_mailbox_that_cannot_be_had_is_named(tmp_path: Path) -> None:
         Bounces(str(tmp_path / "directory"), Clock()).open()
 
 
+def test_a_mail_that_cannot_be_read_keeps_no_other_from_it(tmp_path: Path) -> None:
+    box = Box("Maildir", tmp_path / "box")
+    (box.path / "new/0").mkdir()
+    with pytest.raises(ConfigError, match="a mail in it cannot be read"):
+        box.bounces.open()
+    box.add(postfix(ID, "failed", "5.1.1"))
+    assert len(box.look()) == 1
+    assert box.bounces.counts["unreadable"] == 2
+
+
 def test_a_mailbox_that_goes_away_is_looked_at_again(box: Box) -> None:
     box.add(postfix(ID, "failed", "5.1.1"))
     away = box.path.with_name("away")

@@ -64,9 +64,16 @@ class Role:
         theirs.close()
         self.meet(ours)
 
-    def due(self, step: str = "0" * 8, to: str = TO, message: str = "tell", **facts: Any) -> None:
+    def due(
+        self,
+        step: str = "0" * 8,
+        to: str = TO,
+        message: str = "tell",
+        message_id: str = "<abc.1@isp.example>",
+        **facts: Any,
+    ) -> None:
         told = example(message, "nl").model_copy(update={"customer": "C-1042", "case": "K-7", **facts})
-        body = {"id": step, "message_id": "<abc.1@isp.example>", "to": to, "facts": told.model_dump(mode="json")}
+        body = {"id": step, "message_id": message_id, "to": to, "facts": told.model_dump(mode="json")}
         validated(Type.DUE, body)
         self.link.send(Type.DUE, body)
 
