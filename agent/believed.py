@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # The statuses that are exported: what is fixed or not affected is no news, and would double the series.
 STATUSES = ("vulnerable", "possible", "fixed_if_configured", "unknown")
-_CONFIGURED = "fixed_if_configured"
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 SUPPORT: tuple[str, ...] = (*get_args(Support), "none")
 PRECISIONS: tuple[str, ...] = (*get_args(Precision), "none")
@@ -43,9 +42,7 @@ def aggregates(
     counting = _Counting(known, at)
     for assessment in assessments:
         counting.take(assessment)
-    exposed = {(cve, status): 0 for cve in kev for status in STATUSES if status != _CONFIGURED} | {
-        (flaw.cve, _CONFIGURED): 0 for flaw in known.flaws if flaw.config and flaw.cve in kev
-    }
+    exposed = {(cve, status): 0 for cve in kev for status in ("vulnerable", "unknown")} | _of_some(known, kev)
     for (cve, status), count in counting.exposed().items():
         if cve in kev:
             exposed[cve, status] = count
@@ -59,6 +56,14 @@ def aggregates(
         "ended": [_row(("generation", "status"), key, count) for key, count in sorted(ended.items())],
         "chains": [_row(("chain", "open"), key, count) for key, count in chains.items()],
         "reach": reach(known),
+    }
+
+
+def _of_some(known: Catalogue, kev: Mapping[str, bool]) -> dict[tuple[str, str], int]:
+    """What can be of some CVEs alone: where there is a setting beside the update, or the build does not decide."""
+    flaws = [flaw for flaw in known.flaws if flaw.cve in kev]
+    return {(flaw.cve, "fixed_if_configured"): 0 for flaw in flaws if flaw.config} | {
+        (flaw.cve, "possible"): 0 for flaw in flaws if flaw.settings or not flaw.build_decides
     }
 
 

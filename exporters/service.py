@@ -12,8 +12,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import exposition as plain
-from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 
 from agent import ipc
 from agent.errors import ConfigError
@@ -22,6 +22,7 @@ from agent.logfmt import begin
 from agent.messages import validated
 from agent.notify import PULSE, READY
 from agent.rights import keep
+from exporters import exposition
 from exporters.answers import Answers, Names, Probing
 from exporters.console.pages import Access, Console
 from exporters.prometheus import not_ready, registry
@@ -176,8 +177,8 @@ def pages(
     families = registry(running, latest.get)
     families.register(latest.series)
     forms: dict[str, tuple[str, Callable[[CollectorRegistry], bytes]]] = {
-        "application/openmetrics-text": (openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest),
-        "": (plain.CONTENT_TYPE_PLAIN_0_0_4, plain.generate_latest),
+        "application/openmetrics-text": (OPENMETRICS, exposition.openmetrics),
+        "": (CONTENT_TYPE_PLAIN_0_0_4, exposition.plain),
     }
 
     def metrics(accept: str) -> tuple[str, bytes]:
