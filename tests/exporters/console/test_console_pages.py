@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from agent.consent.history import RECENT
 from agent.leave import MEANINGS
 from agent.notice import Viewed
+from agent.verbs.console import PROBES, ROWS, VALUE
+from agent.views import PACE
 from exporters.console import render
 from exporters.console.content import Cell, Page, Section, Table
 from exporters.console.pages import Access, Console
 from tests.exporters.console.reading import Read, addresses
+from tests.exporters.console.screens import MOST
 from tests.exporters.console.snapshots import BUILDS, NOW, snapshot
 
 if TYPE_CHECKING:
@@ -268,6 +273,20 @@ def test_every_place_of_a_page_is_escaped(said: str) -> None:
     found = Read(render.html(page, said, said).decode())
     found.check()
     assert not {unicodedata.category(letter) for letter in found.text if letter != "\n"} & INVISIBLE
+
+
+def test_what_is_written_about_the_console_holds() -> None:
+    root = Path(__file__).resolve().parents[3] / "docs"
+    text = (root / "console.md").read_text()
+    pictures = re.findall(r"!\[.+\]\((console-[a-z-]+\.png)\)", text)
+    assert sorted(pictures) == sorted(each.name for each in root.glob("console-*.png"))
+    assert all((root / picture).stat().st_size < MOST for picture in pictures)
+    assert {path for path in re.findall(r"^\| `(/\S*)`", text, re.MULTILINE)} == {
+        "/", "/recent", "/servers", "/servers/s-...", "/about",
+    }  # fmt: skip
+    assert PACE == (30, 0.5)
+    assert f"cut to {VALUE} characters" in text
+    assert (ROWS, PROBES, RECENT) == (50, 50, 200)
 
 
 def test_the_style_sheet_reaches_for_nothing() -> None:
