@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,8 +20,9 @@ pytest_plugins = ["tests.live.took"]
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# What takes longest, by the start of the path: several workers begin with it, lest one ends long after the others.
-_LONGEST = ("tests/live/", "tests/agent/lab/", "tests/agent/test_", "tests/systemd/", "tests/grafana/", "tests/fuzz/")
+# With several workers each takes file after file. Of what is held to a time, one worker has the tests with worlds of
+# their own and another all the rest, so that no more than two of those are at work at once; they begin with them.
+_LANES = ("live", "timed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,8 +34,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """What ``-n auto`` is: two for each processor, as many tests wait rather than work; four at most."""
-    return min(2 * len(os.sched_getaffinity(0)), 4)
+    """What ``-n auto`` is: two for each processor where there are some, for many tests wait; four at most."""
+    processors = len(os.sched_getaffinity(0))
+    return min(2 * processors, 4) if processors > 1 else 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """What ``--dist loadgroup`` is: by lane, else by file."""
+    from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
+
+    class ByLaneOrFile(LoadGroupScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            scope: str = super()._split_scope(nodeid)
+            return scope if scope in _LANES else nodeid.partition("::")[0]
+
+    return ByLaneOrFile(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -47,8 +62,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: next((n for n, at in enumerate(_LONGEST) if item.nodeid.startswith(at)), 99))
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    lanes = {item: _lane(item) for item in items}
+    for item, lane in lanes.items():
+        if lane:
+            item.add_marker(pytest.mark.xdist_group(lane))
+    items.sort(key=lambda item: _LANES.index(lanes[item]) if lanes[item] else len(_LANES))
+
+
+def _lane(item: pytest.Item) -> str:
+    if item.nodeid.startswith("tests/live/"):
+        return "live"
+    return "timed" if "ahead" in getattr(item, "fixturenames", ()) else ""
 
 
 @pytest.fixture(scope="module")
