@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agent.consent.history import RECENT
 from agent.leave import MEANINGS
 from agent.notice import Viewed
-from agent.verbs.console import PROBES, ROWS, VALUE
+from agent.verbs import console
 from agent.views import PACE
 from exporters.console import render
 from exporters.console.content import Cell, Page, Section, Table
@@ -281,12 +281,11 @@ def test_what_is_written_about_the_console_holds() -> None:
     pictures = re.findall(r"!\[.+\]\((console-[a-z-]+\.png)\)", text)
     assert sorted(pictures) == sorted(each.name for each in root.glob("console-*.png"))
     assert all((root / picture).stat().st_size < MOST for picture in pictures)
-    assert {path for path in re.findall(r"^\| `(/\S*)`", text, re.MULTILINE)} == {
-        "/", "/recent", "/servers", "/servers/s-...", "/about",
-    }  # fmt: skip
+    told = set(re.findall(r"^\| `(/\S*)`", text, re.MULTILINE))
+    assert told == {"/", "/recent", "/servers", "/servers/s-...", "/about"}
     assert PACE == (30, 0.5)
-    assert f"cut to {VALUE} characters" in text
-    assert (ROWS, PROBES, RECENT) == (50, 50, 200)
+    assert f"cut to {console.VALUE} characters" in text
+    assert (console.ROWS, console.PROBES, RECENT) == (50, 50, 200)
 
 
 def test_the_style_sheet_reaches_for_nothing() -> None:
