@@ -32,10 +32,15 @@ PART = 5000  # servers in one message
 _SHARE = 50  # rounds take at most one part in this many of the agent's time
 _SLICE = 0.02  # seconds after which everybody else has a turn
 _LOOK = 1.0  # seconds between two looks at the files of groups
+_FEW = 64  # servers after which it is looked whether the slice is over
 _HOUR = 3600
+_NAMELESS = {"key_id": "", "epoch": 0}
 
-# Where a server stands among the others, its address, and what is said of it.
-_Ranked = tuple[tuple[float, ...], str, Outline]
+# Of servers of whom the same is said and that are equally urgent, the addresses. Nothing but texts is made for each
+# server: of anything else a hundred thousand would set off a search for garbage that holds up everybody.
+_Ranks = dict[tuple[tuple[float, ...], Outline], list[str]]
+# What is said of these servers: of each its pseudonym, a space and its address.
+_Alike = tuple[Outline, list[str]]
 
 
 class Series:
@@ -129,53 +134,74 @@ class Series:
 
     def _made(self, now: float) -> Iterator[dict[str, Any] | None]:
         """One round: None where others may have their turn, and at the end the messages."""
-        ranked: list[_Ranked] = []
+        ranks: _Ranks = {}
         sizes: dict[str, Size] = {}
         outlines = Outlines(self._inventory.catalogue, datetime.fromtimestamp(now, UTC).date())
         for number, address in enumerate(self._inventory.signed(), 1):
-            self._take(address, outlines, ranked, sizes)
-            if number % 64 == 0:
+            self._take(address, outlines, ranks, sizes)
+            if number % _FEW == 0:
                 yield None
-        yield None
-        ranked.sort()
-        shown = ranked[: self._config.servers]
-        self._count_suppressed(frozenset(address for _, address, _ in ranked[len(shown) :]))
-        head = self._head(now, sizes)
-        yield None
-        parts = max(1, -(-len(shown) // PART))
+        names = self._names()
+        epoch = names.epoch(now)
+        shown = yield from self._chosen(ranks, names, epoch)
+        count = sum(len(alike) for _, alike in shown)
+        head = {
+            **self._head(sizes),
+            **({"key_id": names.key_id, "epoch": epoch} if self._config.servers else _NAMELESS),
+        }
+        parts = max(1, -(-count // PART))
         for part in range(parts):
-            rows = yield from self._rows(shown[part * PART : (part + 1) * PART], now)
+            rows = yield from self._rows(_between(shown, part * PART, (part + 1) * PART), now)
             yield {**head, "part": part, "parts": parts, **rows}
 
-    def _take(self, address: str, outlines: Outlines, ranked: list[_Ranked], sizes: dict[str, Size]) -> None:
+    def _take(self, address: str, outlines: Outlines, ranks: _Ranks, sizes: dict[str, Size]) -> None:
         one = self._inventory.assessment(address, outlines.at)
         if one is None or one.product not in HERE:
             return
         outline = outlines.of(one)
         if self._config.servers:
-            ranked.append((urgency(outline, one.confidence), address, outline))
+            ranks.setdefault((urgency(outline, one.confidence), outline), []).append(address)
         if self._config.groups:
             group = self._groups.of(address)
             before = sizes.get(group, Size(0, 0))
             exposed = outline.holes is not None and bool(outline.holes.exploited or outline.holes.vulnerable)
             sizes[group] = Size(before.servers + 1, before.exposed + exposed)
 
+    def _chosen(self, ranks: _Ranks, names: Pseudonyms, epoch: int) -> Generator[None, None, list[_Alike]]:
+        """The most urgent, as many as there may be. Among equals, and in what is shown, the order is that of the
+        pseudonyms: one by addresses would tell of them.
+        """
+        shown: list[_Alike] = []
+        suppressed: list[str] = []
+        room = self._config.servers
+        for rank in sorted(ranks, key=_order):
+            if room == 0:
+                suppressed += ranks[rank]
+                continue
+            alike: list[str] = []
+            for number, address in enumerate(ranks[rank], 1):
+                alike.append(f"{names.in_epoch(address, epoch)} {address}")
+                if number % _FEW == 0:
+                    yield None
+            alike.sort()
+            suppressed += [one.partition(" ")[2] for one in alike[room:]]
+            shown.append((rank[1], alike[:room]))
+            room -= len(alike[:room])
+            yield None
+        self._count_suppressed(frozenset(suppressed))
+        return shown
+
     def _count_suppressed(self, suppressed: frozenset[str]) -> None:
         """Of who has no series for want of room, each counts once for as long as that lasts."""
-        if not self._config.servers:
-            suppressed = frozenset()
         self._suppressed_total += len(suppressed - self._suppressed)
         self._suppressed = suppressed
 
-    def _head(self, now: float, sizes: dict[str, Size]) -> dict[str, Any]:
+    def _head(self, sizes: dict[str, Size]) -> dict[str, Any]:
         self._number += 1
-        names = self._names() if self._config.servers else None
         groups = folded(sizes, self._config.least)
         return {
             "number": self._number,
             "limit": self._config.servers,
-            "key_id": names.key_id if names else "",
-            "epoch": names.epoch(now) if names else 0,
             "suppressed": len(self._suppressed),
             "suppressed_total": self._suppressed_total,
             "groups": [
@@ -185,20 +211,36 @@ class Series:
             "group_files_failing": self._groups.failing,
         }
 
-    def _rows(self, shown: Iterable[_Ranked], now: float) -> Generator[None, None, dict[str, Any]]:
+    def _rows(self, shown: Iterable[_Alike], now: float) -> Generator[None, None, dict[str, Any]]:
         """The servers of one message as columns: what many of them share is in it once."""
-        names, latest = self._names(), int(now // _HOUR)
-        places: dict[Outline, int] = {}
+        latest = int(now // _HOUR)
+        outlines: list[dict[str, Any]] = []
         servers: list[str] = []
-        outlines: list[int] = []
+        places: list[int] = []
         hours: list[int] = []
-        for number, (_, address, outline) in enumerate(shown, 1):
-            servers.append(names.of(address, now))
-            outlines.append(places.setdefault(outline, len(places)))
-            hours.append(min(latest, int(self._inventory.last_seen(address) // _HOUR)))
-            if number % 64 == 0:
-                yield None
-        return {"outlines": list(map(_written, places)), "servers": servers, "of": outlines, "hours": hours}
+        for outline, alike in shown:
+            for number, one in enumerate(alike, 1):
+                name, _, address = one.partition(" ")
+                servers.append(name)
+                hours.append(min(latest, int(self._inventory.last_seen(address) // _HOUR)))
+                if number % _FEW == 0:
+                    yield None
+            places += [len(outlines)] * len(alike)
+            outlines.append(_written(outline))
+        return {"outlines": outlines, "servers": servers, "of": places, "hours": hours}
+
+
+def _order(rank: tuple[tuple[float, ...], Outline]) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """What is as urgent is in the order of its words. Where its holes are not known, they are not compared."""
+    return rank[0], rank[1][:6]
+
+
+def _between(shown: Iterable[_Alike], first: int, last: int) -> Iterator[_Alike]:
+    """The servers from one place to another, of all in their order."""
+    for outline, alike in shown:
+        if some := alike[max(0, first) : max(0, last)]:
+            yield outline, some
+        first, last = first - len(alike), last - len(alike)
 
 
 def naming(office: Office | None, config: Config) -> Callable[[], Pseudonyms]:
