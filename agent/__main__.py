@@ -25,6 +25,7 @@ COMMANDS = {
     "consent": ("agent.commands.consent:main", "the register: who was told, who agreed to what, who said no"),
     "audit": ("agent.commands.audit:main", "see that the log is whole, hand a customer his part of it, export it"),
     "probe": ("agent.commands.probe:main", "knock at one server now, or say what would be sent; list what was done"),
+    "cases": ("agent.commands.cases:main", "what was found at customers, what was said, what waits for a person"),
     "notices": ("exporters.notices.commands:main", "see what a customer is told, before he is; export findings"),
     "kill-switch": ("agent.commands.kill_switch:main", "stop every probe, at once"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),

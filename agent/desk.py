@@ -35,6 +35,7 @@ VERBS: dict[str, str] = {
     "registry.text": "agent.verbs.snapshot:text",
     "registry.take": "agent.verbs.snapshot:take",
     "consent.allow_list": "agent.verbs.allowed:listed",
+    "notices.hosts": "agent.verbs.allowed:relays",
     "consent.list": "agent.verbs.consent:listed",
     "consent.show": "agent.verbs.consent:shown",
     "consent.give": "agent.verbs.agreed:give",
@@ -55,6 +56,16 @@ VERBS: dict[str, str] = {
     "kill_switch.off": "agent.verbs.probe:switch_off",
     "kill_switch.status": "agent.verbs.probe:switch_status",
     "probing.checked": "agent.verbs.probing:checked",
+    "cases.list": "agent.verbs.cases:listed",
+    "cases.show": "agent.verbs.cases:shown",
+    "cases.close": "agent.verbs.cases:closed",
+    "cases.note": "agent.verbs.cases:noted",
+    "cases.tasks": "agent.verbs.cases:tasks",
+    "cases.done": "agent.verbs.cases:done",
+    "notices.facts": "agent.verbs.notices:facts",
+    "notices.queue": "agent.verbs.notices:queue",
+    "notices.send": "agent.verbs.notices:send",
+    "notices.status": "agent.verbs.notices:status",
 }
 
 _MANY = 20_000  # objects that may be searched for cycles again and again

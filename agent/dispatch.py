@@ -223,6 +223,13 @@ class Dispatch:
             self._count(step, "delivered")
         return True
 
+    def hurry(self) -> int:
+        """Let what was put off be tried now; how many messages that are."""
+        now = self._office.now()
+        late = [ident for ident, waits in self._waiting.items() if waits.due > now]
+        self._waiting.update({ident: self._waiting[ident]._replace(due=now) for ident in late})
+        return len(late)
+
     def review(self, case: Case) -> None:
         """A case is not as it was: what waits for it is looked at without waiting longer."""
         for step in case.steps:

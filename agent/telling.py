@@ -179,6 +179,10 @@ class Telling:
         """Every message that has not come to its end, and when it may be tried; None while it is being sent."""
         return self._dispatch.waiting()
 
+    def hurry(self) -> int:
+        """Let what was put off be tried now; how many messages that are."""
+        return self._dispatch.hurry()
+
     def erased(self, customer: str) -> int:
         """Forget a customer and all of his cases; how many there were. Raises BookError."""
         for case in list(self._office.book.cases.values()):

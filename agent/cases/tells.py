@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from agent.cases.case import Case, Event, Step
@@ -22,6 +22,14 @@ class Tells(Protocol):
 
     def waiting(self) -> list[tuple[Case, Step, float | None]]:
         """Every message that has not come to its end, and when it may be tried; None while it is being sent."""
+        ...
+
+    def hurry(self) -> int:
+        """Let what was put off be tried now; how many messages that are."""
+        ...
+
+    def body(self) -> dict[str, Any] | None:
+        """How telling stands, in counts (agent.asked.Telling)."""
         ...
 
     def erased(self, customer: str) -> int:

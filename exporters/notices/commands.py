@@ -87,9 +87,14 @@ def _facts_of(options: Namespace) -> Facts:
 
 
 def _facts(options: Namespace) -> Iterator[Facts]:
-    words = {} if options.case is None else {"case": options.case}
-    for item in ordered(options, FACTS, words):
-        yield Facts.model_validate(item.get("facts", item))
+    start: int | None = 0
+    while start is not None:
+        words = {"case": options.case} if options.case is not None else {"start": start} if start else {}
+        start = None
+        for item in ordered(options, FACTS, words):
+            start = item.get("next")
+            if "facts" in item:
+                yield Facts.model_validate(item["facts"])
 
 
 def _letter(facts: Facts, own: str, options: Namespace) -> int:

@@ -1,0 +1,178 @@
+"""``knockfirst cases``: what was found at customers, what was said to them, and what waits for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from agent.screen import colour, coloured, table
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
+
+_HUES = {"critical": "red", "high": "yellow"}
+Answer = dict[str, Any]
+
+
+def main(words: list[str]) -> int:
+    """``cases list|show|close|note|tasks|done``. Raises ConfigError."""
+    options = _parser().parse_args(words)
+    code: int = options.run(options)
+    return code
+
+
+def _parser() -> ArgumentParser:
+    from argparse import ArgumentParser
+
+    from agent.cases.case import STATES
+    from agent.cases.severity import SEVERITIES
+    from agent.verbs.cases import RESULTS
+
+    parser = ArgumentParser(prog="knockfirst cases", description="What was found at customers, and what became of it.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    made = _command(commands, "list", "list cases, the oldest first", _list)
+    made.add_argument("--standing", choices=("live", "all", *STATES), default="live", help="default: live")
+    made.add_argument("--severity", choices=SEVERITIES)
+    made.add_argument("--customer", metavar="REF")
+    made = _command(commands, "show", "show one case, and all that happened to it", _show)
+    made.add_argument("case", metavar="CASE", help="its id, or the beginning of it")
+    made = _command(commands, "close", "close a case; nothing more is said to the customer", _close)
+    made.add_argument("case", metavar="CASE")
+    made.add_argument("--note", required=True, metavar="TEXT", help="why")
+    made = _command(commands, "note", "put on record what a customer has said, or anything else", _note)
+    made.add_argument("case", metavar="CASE")
+    made.add_argument("--note", default="", metavar="TEXT")
+    made.add_argument("--said", choices=[said for said, kind in RESULTS.items() if kind not in (None, "wrong")])
+    made = _command(commands, "tasks", "list what waits for a person: calls, letters, cases", _tasks)
+    made = _command(commands, "done", "say what came of a task", _done)
+    made.add_argument("task", metavar="TASK")
+    made.add_argument("--result", required=True, choices=tuple(RESULTS))
+    made.add_argument("--note", default="", metavar="TEXT")
+    return parser
+
+
+def _command(commands: Any, name: str, what: str, run: Any) -> ArgumentParser:
+    from agent.orders import add_options
+
+    made: ArgumentParser = commands.add_parser(name, help=what, description=f"{what[:1].upper()}{what[1:]}.")
+    made.add_argument("--json", action="store_true", help="print JSON")
+    made.set_defaults(run=run)
+    add_options(made)
+    return made
+
+
+def _ordered(options: Namespace, verb: str, words: Answer) -> list[Answer]:
+    from agent.orders import ordered
+
+    return list(ordered(options, verb, words))
+
+
+def _list(options: Namespace) -> int:
+    rows = list(_all_rows(options))
+    if options.json:
+        for row in rows:
+            print(json.dumps(row))
+        return 0
+    print(listing(rows, coloured(sys.stdout)))
+    return 0
+
+
+def _all_rows(options: Namespace) -> Iterator[Answer]:
+    from agent.orders import opened
+
+    state = None if options.standing == "all" else options.standing
+    words: Answer = {"state": state, "severity": options.severity, "customer": options.customer}
+    start: int | None = 0
+    with opened(options) as give:
+        while start is not None:
+            (answer,) = give("cases.list", words | {"start": start})
+            yield from answer["cases"]
+            start = answer["next"]
+
+
+def listing(rows: list[Answer], on: bool) -> str:
+    """Cases, a line each."""
+    if not rows:
+        return "there are no such cases"
+    head = ("case", "severity", "state", "customer", "address", "build", "opened (UTC)", "last step")
+    return table(head, [
+        (row["id"], colour(row["severity"], _HUES[row["severity"]], on), row["state"], row["customer"],
+         row["address"], row["build"] or "not shown", moment(row["opened"]), row["last"])
+        for row in rows
+    ])  # fmt: skip
+
+
+def _show(options: Namespace) -> int:
+    (answer,) = _ordered(options, "cases.show", {"case": options.case})
+    print(json.dumps(answer) if options.json else screen(answer, coloured(sys.stdout)))
+    return 0
+
+
+def screen(answer: Answer, on: bool) -> str:
+    """One case: what it is, and what happened."""
+    from agent.cases.case import STATES
+
+    case = answer["case"]
+    parts = [
+        listing([case], on),
+        f"{STATES[case['state']]}, since {moment(case['since'])}",
+        f"open: {', '.join(case['holes']) or 'nothing by name'}",
+    ]
+    if case["exploited"]:
+        parts.append(f"known to be exploited: {', '.join(case['exploited'])}; treat it as possibly broken into")
+    rows = [(moment(event["time"]), event["kind"], _body(event["body"])) for event in answer["events"]]
+    return "\n\n".join(["\n".join(parts), table(("time (UTC)", "event", "what"), rows)])
+
+
+def _body(body: Answer) -> str:
+    shown = {key: value for key, value in body.items() if value not in ("", None, []) and key not in ("holes", "id")}
+    return ", ".join(
+        f"{key} {value if not isinstance(value, list) else ' '.join(value)}" for key, value in shown.items()
+    )
+
+
+def _close(options: Namespace) -> int:
+    return _changed(options, "cases.close", {"case": options.case, "note": options.note})
+
+
+def _note(options: Namespace) -> int:
+    return _changed(options, "cases.note", {"case": options.case, "note": options.note, "said": options.said})
+
+
+def _done(options: Namespace) -> int:
+    return _changed(options, "cases.done", {"task": options.task, "result": options.result, "note": options.note})
+
+
+def _changed(options: Namespace, verb: str, words: Answer) -> int:
+    (row,) = _ordered(options, verb, words)
+    print(json.dumps(row) if options.json else listing([row], coloured(sys.stdout)))
+    return 0
+
+
+def _tasks(options: Namespace) -> int:
+    rows = _ordered(options, "cases.tasks", {})
+    if options.json:
+        for row in rows:
+            print(json.dumps(row))
+        return 0
+    if not rows:
+        print("nothing waits for a person")
+        return 0
+    head = ("task", "what", "severity", "customer", "to", "since (UTC)")
+    print(table(head, [
+        (row["task"], f"{row['step']} ({row['channel']})", row["severity"], row["customer"],
+         row["to"] or "the desk", moment(row["made"]))
+        for row in rows
+    ]))  # fmt: skip
+    print(
+        "\n`knockfirst notices preview --case CASE --message phone` prints the script of a call; "
+        "with `--message letter --letter FILE` it writes a letter"
+    )
+    return 0
+
+
+def moment(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M}"

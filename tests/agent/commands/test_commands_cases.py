@@ -1,0 +1,70 @@
+"""``knockfirst cases`` and ``notices queue``: what they print, over a store that no daemon has open."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.__main__ import main
+from agent.commands import notices
+from tests.agent.leaving import HOST
+from tests.agent.telling_world import CUSTOMER, world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> list[str]:
+    """The options of a store with a case that somebody has to phone about."""
+    with world(tmp_path) as made:
+        made.sees()
+        made.passes(2, 1.0)
+        made.sends(made.dues()[0])
+        made.passes(2 * 86_400 + 3600, 3600)
+    return ["--state", str(tmp_path / "state")]
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(list(words)) == 0
+    return capsys.readouterr().out
+
+
+def test_from_the_list_to_the_end(state: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    listed = said(capsys, "cases", "list", *state)
+    assert "critical" in listed and CUSTOMER in listed and HOST in listed
+    row = json.loads(said(capsys, "cases", "list", "--json", *state))
+    shown = said(capsys, "cases", "show", row["id"][:8], *state)
+    assert "ProxyLogon" in shown and "possibly broken into" in shown and "begun" in shown
+    assert json.loads(said(capsys, "cases", "show", row["id"], "--json", *state))["case"]["id"] == row["id"]
+    tasks = said(capsys, "cases", "tasks", *state)
+    assert "+31 20 555 0100" in tasks and "notices preview" in tasks
+    task = json.loads(said(capsys, "cases", "tasks", "--json", *state))["task"]
+    assert "acknowledged" in said(capsys, "cases", "done", task, "--result", "told", *state)
+    assert "nothing waits for a person" in said(capsys, "cases", "tasks", *state)
+    assert "will_not_fix" in said(capsys, "cases", "note", row["id"], "--said", "wont_fix", *state)
+    assert "closed" in said(capsys, "cases", "close", row["id"], "--note", "test", *state)
+    assert "there are no such cases" in said(capsys, "cases", "list", *state)
+    assert json.loads(said(capsys, "cases", "list", "--standing", "closed", "--json", *state))["id"] == row["id"]
+
+
+def test_messages_are_an_agents(state: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for what in ("queue", "send", "status"):
+        assert main(["notices", what, *state]) == 69
+    assert "no daemon runs" in capsys.readouterr().err
+
+
+def test_how_it_stands_is_said_in_words() -> None:
+    answer = {
+        "missing": ["notices.relay"], "waiting": 2, "uncertain": 1, "tasks": {"phone": 3, "letter": 0},
+        "untold": {"no_contact": 4},
+        "cases": [{"severity": "high", "state": "open", "age": "1d", "count": 5}],
+        "notices": [{"step": "tell", "channel": "mail", "outcome": "sent", "count": 6}],
+    }  # fmt: skip
+    text = notices.screen(answer)
+    for part in ("notices.relay is not set", "wait: 2", "twice: 1", "phone 3", "no_contact 4", "sent"):
+        assert part in text
+    nothing = notices.screen(answer | {"missing": [], "cases": [], "notices": [], "tasks": {}, "untold": {}})
+    assert "there are no cases" in nothing and "tasks for a person: none" in nothing
