@@ -54,7 +54,6 @@ def told(facts: Facts) -> dict[str, Any]:
         "holes": [_hole(hole, lang) for hole in facts.holes[:_HOLES]],
         "more": facts.more + len(facts.holes[_HOLES:]),
         "exploited": words.listed([clean(name) for name in facts.exploited], lang),
-        "exploited_count": len(facts.exploited),
         "ended": words.day(facts.ended, lang),
         "install": _install(facts, lang),
         "answers": [{"words": words.of(words.ANSWERS[action], lang), "link": link} for action, link in there.items()],
