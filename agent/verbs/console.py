@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.audit.entry import Item
 from agent.errors import InputError
-from agent.exchange.catalogue import catalogue
+from agent.outline import Outlines, urgency, written
 from agent.report import build_text, open_findings
 from agent.sighted import port_of, worth_knocking
 from agent.verbs.probe import considered, ended_or_not, holders
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.knocking import Refused
     from agent.model import Assessment, Evidence, Finding
     from agent.office import Office
+    from agent.outline import Outline
 
 ROWS = 50  # servers on a page
 PROBES = 50  # of each list of probes
@@ -34,6 +35,7 @@ EVIDENCE = 64  # facts of one server
 FINDINGS = 250
 VALUE = 400  # characters of what a server said
 _OPEN = ("vulnerable", "possible")
+_OUTLINED = ("product", "generation", "verdict", "support")
 
 Row = dict[str, Any]
 Words = dict[str, str]
@@ -72,14 +74,17 @@ def servers(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row
     ``product``, ``generation``, ``verdict``, ``support``, ``cve``, ``reason``: these alone; ``page``: from 1. First
     {"total", "page", "pages"}, then a row each.
     """
-    fitting = [one for one in seen.inventory.assessments(seen.today, every=False) if _fits(one, words, seen)]
-    fitting.sort(key=_urgency)
+    outlines = Outlines(seen.inventory.catalogue, seen.today)
+    told = [(outlines.of(one), one) for one in seen.inventory.assessments(seen.today, every=False)]
+    open_to = _Open(words.get("cve"))
+    fitting = [each for each in told if _fits(*each, words, seen) and open_to.has(each[1])]
+    fitting.sort(key=lambda each: urgency(each[0], each[1].confidence))
     pages = max(1, -(-len(fitting) // ROWS))
     page = min(max(1, int(words.get("page", "1"))), pages)
     office.record([_entry("servers", user)])
     yield {"total": len(fitting), "page": page, "pages": pages}
-    for one in fitting[(page - 1) * ROWS : page * ROWS]:
-        yield {**_belief(office, one, seen), "reason": _reason(one, seen)}
+    for outline, one in fitting[(page - 1) * ROWS : page * ROWS]:
+        yield {**_belief(office, outline, one, seen), "reason": _reason(one, seen)}
 
 
 def server(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row]:
@@ -91,13 +96,14 @@ def server(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row]
     one = seen.inventory.assessment(address, seen.today)
     if one is None:
         raise InputError(_NOBODY)
+    outline = Outlines(seen.inventory.catalogue, seen.today).of(one)
     facts = seen.inventory.observations(address)
     decision, *inputs = considered(office, address, port_of(facts))
     customers = holders(office, address)
     probes = [_probe(office, row) for row in _probes(office) if row["address"] == address]
     office.record([_entry("server", user, customer) for customer in customers or [""]])
     yield {
-        "is": "server", **_belief(office, one, seen), "address": address, "customers": customers,
+        "is": "server", **_belief(office, outline, one, seen), "address": address, "customers": customers,
         "names": [cut(name) for name in one.names[:8]], "ports": list(one.ports[:32]),
         "proxy": cut(one.proxy or ""), "notes": [cut(note) for note in one.notes[:16]],
         "first": min(fact.time for fact in facts), "facts": len(facts),
@@ -128,45 +134,27 @@ def _name(office: Office, address: str) -> str:
 
 def _address(office: Office, name: str, seen: Seen) -> str:
     """Whose pseudonym this is: there is no way back but to make that of each. Raises InputError."""
-    names = office.pseudonyms
-    now = names.epoch(office.now())
-    for epoch in (now, now - 1):
-        for address in seen.inventory.signed():
-            if names.in_epoch(address, epoch) == name:
-                return address
-    raise InputError(_NOBODY)
+    found = office.pseudonyms.whose(name, seen.inventory.signed(), office.now())
+    if found is None:
+        raise InputError(_NOBODY)
+    return found
 
 
-def _belief(office: Office, one: Assessment, seen: Seen) -> Row:
-    found = open_findings(one)
+def _belief(office: Office, outline: Outline, one: Assessment, seen: Seen) -> Row:
+    exploited, vulnerable, possible = outline.holes or (0, 0, 0)
+    exact = one.build is not None and one.build.exact
     return {
         "server": _name(office, one.address),
-        "product": one.product,
-        "generation": one.generation or "unknown",
-        "build": build_text(one),
-        "verdict": one.verdict,
+        "product": outline.product,
+        "generation": outline.generation,
+        "build": written(one.build.low) if one.build is not None and exact else build_text(one),
+        "verdict": outline.verdict,
         "confidence": one.confidence,
-        "support": support(one, seen.today),
-        "open": sum(each.cve is not None and each.status in _OPEN for each in found),
-        "exploited": sum(_exploited(each) for each in found),
-        "seen": max((fact.time for fact in seen.inventory.observations(one.address)), default=0.0),
+        "support": outline.support,
+        "open": exploited + vulnerable + possible,
+        "exploited": exploited,
+        "seen": seen.inventory.last_seen(one.address),
     }
-
-
-def support(one: Assessment, at: date) -> str:
-    """The vendor's support of it on that day, in the words of the metrics: agent.exchange.catalogue.Support, or "none"
-    where there is no build to ask it of.
-    """
-    return catalogue().status(one.build, at) if one.build else "none"
-
-
-def _exploited(finding: Finding) -> bool:
-    return finding.kev and finding.cve is not None and finding.status in _OPEN
-
-
-def _urgency(one: Assessment) -> tuple[float, ...]:
-    found = open_findings(one)
-    return -sum(map(_exploited, found)), -sum(each.status in _OPEN for each in found), -one.confidence
 
 
 def _reason(one: Assessment, seen: Seen) -> str:
@@ -174,14 +162,28 @@ def _reason(one: Assessment, seen: Seen) -> str:
     return refused.reason if refused else ""
 
 
-def _fits(one: Assessment, words: Words, seen: Seen) -> bool:
-    has = {
-        "product": one.product, "generation": one.generation or "unknown", "verdict": one.verdict,
-        "support": support(one, seen.today), "reason": _reason(one, seen),
-    }  # fmt: skip
-    if any(words[key] != value for key, value in has.items() if key in words):
-        return False
-    return "cve" not in words or any(each.cve == words["cve"] and each.status in _OPEN for each in one.findings)
+def _fits(outline: Outline, one: Assessment, words: Words, seen: Seen) -> bool:
+    has = outline._asdict()
+    return all(has[key] == words[key] for key in _OUTLINED if key in words) and (
+        "reason" not in words or _reason(one, seen) == words["reason"]
+    )
+
+
+class _Open:
+    """Whether servers are open to a CVE, or may be; all are where none is asked for. Many share their findings."""
+
+    def __init__(self, cve: str | None) -> None:
+        self._cve = cve
+        self._known: dict[int, bool] = {}
+
+    def has(self, one: Assessment) -> bool:
+        if self._cve is None:
+            return True
+        known = self._known.get(id(one.findings))
+        if known is None:
+            known = any(each.cve == self._cve and each.status in _OPEN for each in one.findings)
+            self._known[id(one.findings)] = known
+        return known
 
 
 def _finding(each: Finding) -> Row:

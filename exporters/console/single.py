@@ -123,7 +123,7 @@ def server(rows: list[Row], now: float) -> Page:
         _findings(one, of.get("finding", [])),
     ]  # fmt: skip
     what = product(str(one["product"]), str(one["generation"]))
-    lead = f"Believed to be {what}: {one['verdict']} ({one['confidence']:.4f}). {_build(one)}"
+    lead = f"Believed to be {what}: {one['verdict']} ({one['confidence']:.4f}); {_build(one)}."
     return Page(f"Server {one['server']}", "servers", lead, sections=sections, private=True)
 
 
@@ -248,4 +248,4 @@ def _support(row: Row) -> Cell:
 
 
 def _build(row: Row) -> str:
-    return f"Build {row['build']}" if row["build"] != "-" else "build not known"
+    return str(row["build"]) if row["build"] != "-" else "build not known"

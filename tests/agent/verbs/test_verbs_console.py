@@ -92,7 +92,7 @@ def test_servers_by_what_is_asked(place: Place) -> None:
     assert place.servers(cve="CVE-2021-34473", generation="SE") == []
     assert place.servers(verdict="none") == []
     row = place.says("servers", generation="2016")[1]
-    assert (row["build"], row["exploited"] > 5, row["open"] > row["exploited"]) == ("15.1.2242.4", True, True)
+    assert (row["build"], row["exploited"] > 5, row["open"] > row["exploited"]) == ("15.1 (Build 2242.4)", True, True)
 
 
 def test_lists_go_on_over_pages_and_no_page_is_beyond_the_last(place: Place) -> None:
