@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from agent.errors import InputError
 from agent.notice import MESSAGES, Facts
-from agent.orders import add_options, configured, ordered
+from agent.orders import add_options, configured, opened, ordered
 from exporters.notices import examples, formats, texts
 from exporters.notices.words import LANGUAGES
 
@@ -38,11 +38,15 @@ def main(words: list[str]) -> int:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="knockfirst notices", description="See what customers are told, and export it.")
+    more = (
+        "queue, send, status: what waits, try it now, how telling stands; `knockfirst notices queue --help` and so on."
+    )
+    about = "See what customers are told, and export what was found."
+    parser = ArgumentParser(prog="knockfirst notices", description=about, epilog=more)
     commands = parser.add_subparsers(dest="what", required=True)
     one = commands.add_parser("preview", help="show a message as it would be sent; nothing is")
     one.add_argument("--message", choices=MESSAGES, default="tell")
-    one.add_argument("--lang", choices=LANGUAGES, default="nl")
+    one.add_argument("--lang", choices=LANGUAGES, help="default: the customer's own; of what is made up, nl")
     one.add_argument("--kind", choices=tuple(examples.KINDS), default="chain", help="which made-up finding")
     one.add_argument("--case", metavar="ID", help="the facts of this case, and not made-up ones")
     one.add_argument("--html", action="store_true", help="the HTML part in place of the text")
@@ -78,23 +82,23 @@ def preview(options: Namespace) -> int:
 
 def _facts_of(options: Namespace) -> Facts:
     if options.case is None:
-        return examples.example(options.message, options.lang, options.kind, links=not options.no_links)
-    facts = next(_facts(options), None)
-    if facts is None:
-        raise InputError(f"--case {options.case}: there is no such case; knockfirst cases list names them")
-    told = {"message": options.message, "lang": options.lang}
-    return facts.model_copy(update=told | ({"links": {}} if options.no_links else {}))
+        return examples.example(options.message, options.lang or "nl", options.kind, links=not options.no_links)
+    words = {"case": options.case, "message": options.message, "lang": options.lang}
+    (item,) = ordered(options, FACTS, words)
+    facts = Facts.model_validate(item["facts"])
+    return facts.model_copy(update={"links": {}}) if options.no_links else facts
 
 
-def _facts(options: Namespace) -> Iterator[Facts]:
-    start: int | None = 0
-    while start is not None:
-        words = {"case": options.case} if options.case is not None else {"start": start} if start else {}
-        start = None
-        for item in ordered(options, FACTS, words):
-            start = item.get("next")
-            if "facts" in item:
-                yield Facts.model_validate(item["facts"])
+def _found(options: Namespace) -> Iterator[Facts]:
+    """What is known of one case, or of every one that is live, page by page."""
+    with opened(options) as give:
+        start: int | None = 0
+        while start is not None:
+            words, start = {"start": start} if options.case is None else {"case": options.case}, None
+            for item in give(FACTS, words):
+                start = item.get("next")
+                if "facts" in item:
+                    yield Facts.model_validate(item["facts"])
 
 
 def _letter(facts: Facts, own: str, options: Namespace) -> int:
@@ -144,7 +148,7 @@ def export(options: Namespace) -> int:
     if options.example:
         found: Iterator[Facts] = (examples.example("tell", "en", kind) for kind in examples.KINDS)
     else:
-        found = _facts(options)
+        found = _found(options)
     for line in formats.written(found, options.format):
         sys.stdout.write(line)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,20 +96,30 @@ def test_the_facts_of_a_case_are_the_daemons(
 ) -> None:
     asked: list[Any] = []
 
-    def ordered(_: object, verb: str, words: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def give(verb: str, words: dict[str, Any]) -> Iterator[dict[str, Any]]:
         asked.append((verb, words))
-        if words.get("case", "K-9") == "K-9":
-            facts = examples.example("tell", "en", "single").model_copy(update={"case": "K-9"})
-            yield {"facts": facts.model_dump(mode="json")}
+        message, lang = words.get("message") or "tell", words.get("lang") or "en"
+        facts = examples.example(message, lang, "single").model_copy(update={"case": f"K-{words.get('start', 'x')}"})
+        yield {"facts": facts.model_dump(mode="json")}
+        if words.get("start") == 0:
+            yield {"next": 1}
 
-    monkeypatch.setattr(commands, "ordered", ordered)
-    assert main(["notices", "preview", "--case", "K-9", "--message", "quiet", "--lang", "nl"]) == 0
-    assert capsys.readouterr().out.startswith("Zaak K-9 over uw mailserver staat nog open")
+    monkeypatch.setattr(commands, "ordered", lambda _, verb, words: give(verb, words))
+    monkeypatch.setattr(commands, "opened", lambda _: nullcontext(give))
+    assert main(["notices", "preview", "--case", "K-x", "--message", "quiet", "--lang", "nl", "--no-links"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Zaak K-x over uw mailserver staat nog open")
+    assert "http" not in shown
     assert main(["notices", "export", "--format", "jsonl"]) == 0
-    assert json.loads(capsys.readouterr().out)["case"] == "K-9"
-    assert main(["notices", "preview", "--case", "K-8"]) == 2
-    assert "there is no such case" in capsys.readouterr().err
-    assert [words for verb, words in asked if verb == "notices.facts"] == [{"case": "K-9"}, {}, {"case": "K-8"}]
+    assert [json.loads(line)["case"] for line in capsys.readouterr().out.splitlines()] == ["K-0", "K-1"]
+    assert main(["notices", "export", "--format", "csv", "--case", "K-x"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert asked == [
+        ("notices.facts", {"case": "K-x", "message": "quiet", "lang": "nl"}),
+        ("notices.facts", {"start": 0}),
+        ("notices.facts", {"start": 1}),
+        ("notices.facts", {"case": "K-x"}),
+    ]
 
 
 def test_other_orders_are_the_agents(capsys: pytest.CaptureFixture[str]) -> None:
