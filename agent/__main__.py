@@ -27,6 +27,7 @@ COMMANDS = {
     "probe": ("agent.commands.probe:main", "knock at one server now, or say what would be sent; list what was done"),
     "cases": ("agent.commands.cases:main", "what was found at customers, what was said, what waits for a person"),
     "notices": ("exporters.notices.commands:main", "see what a customer is told, before he is; export findings"),
+    "servers": ("agent.commands.servers:main", "list the servers behind a number, or whose pseudonym this is"),
     "kill-switch": ("agent.commands.kill_switch:main", "stop every probe, at once"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),
     "dump-config": ("agent.config_commands:dump_main", "print the configuration in effect, with its defaults"),

@@ -19,6 +19,7 @@ from agent.consent.gate import ConsentGate
 from agent.consent.history import History
 from agent.consent.register import Register
 from agent.consent.tokens import Tokens
+from agent.consent.unmatched import Unmatched
 from agent.consent.written import BODIES
 from agent.errors import ConfigError
 from agent.leave import Conditions, Limits
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from agent.cases.tells import Tells
     from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
+    from agent.verbs.console import Seen
 
 DAY = 86_400.0
 _STEP = 1.0  # seconds by which a clock that is well may be set back
@@ -70,6 +72,7 @@ class Office:
         self.history = History()
         self.published = Published()
         self.tokens = Tokens()
+        self.unmatched = Unmatched()
         self.gate = ConsentGate(self, monotonic, lambda: token_hex(16))
         # Objections since these were last seen to: the ids, and whether not even headers may be looked at.
         self.objected: list[tuple[str, bool]] = []
@@ -78,6 +81,8 @@ class Office:
         # Telling customers, where there is an agent that does it.
         self.telling: Tells | None = None
         self.sighting: Callable[[str, int], Sighting | None] = _not_seen
+        # All that looking knows, where there is an agent.
+        self.seen: Callable[[], Seen] | None = None
         self._watched = Watched(_paths(config), log)
         self._logger = log
         self._failed_at = float("-inf")
@@ -260,6 +265,7 @@ class Office:
             self.history.apply(entry)
             self.published.apply(entry)
             self.tokens.apply(entry)
+            self.unmatched.apply(entry)
             self._latest = max(self._latest, entry.time)
             self._note_switch(entry)
             yield entry
@@ -269,6 +275,7 @@ class Office:
         self.history.apply(entry)
         self.published.apply(entry)
         self.tokens.apply(entry)
+        self.unmatched.apply(entry)
         self._latest = max(self._latest, entry.time)
         self._note_switch(entry)
         if entry.kind == "record.objected" and entry.private:

@@ -77,6 +77,7 @@ class Permission:
         if office is None:
             return
         office.sighting = self._sighting
+        office.seen = self._seen
         self._self_audit = SelfAudit(monotonic)
         self._self_audit.watch(watched(office.config))
         self._knocking = Knocking(

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import secrets
 import socket
 from base64 import b32encode
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.keyfile import LENGTH, secret
 from agent.schema import PSEUDONYM_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CREDENTIAL = "pseudonym"  # of systemd.exec(5), LoadCredential=
 
@@ -24,6 +29,7 @@ _SERVER = b"knockfirst pseudonym of a server\0"
 _KEY_ID = b"knockfirst id of a pseudonym key\0"
 _BYTES = 10  # 80 bits: 16 characters of base32, and among a million servers no two alike in practice
 _DAY = 86_400
+_NAME = re.compile(r"s-[a-z2-7]{16}")
 
 
 class Pseudonyms:
@@ -54,6 +60,20 @@ class Pseudonyms:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         text = b"%s%d\0%d\0%s" % (_SERVER, self._days, epoch, socket.inet_pton(family, address))
         return f"s-{b32encode(_made(self._key, text)[:_BYTES]).decode().lower()}"
+
+    def whose(self, name: str, addresses: Iterable[str], now: float) -> str | None:
+        """Whose pseudonym this is, of this period or of the one before: there is no way back but to make that of each.
+
+        ``addresses``: those that it may be of.
+        """
+        if not _NAME.fullmatch(name):
+            return None
+        tried = list(addresses)
+        for epoch in (self.epoch(now), self.epoch(now) - 1):
+            for address in tried:
+                if self.in_epoch(address, epoch) == name:
+                    return address
+        return None
 
 
 def key(directory: Path | None) -> bytes:

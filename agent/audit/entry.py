@@ -15,7 +15,7 @@ KINDS = (
     "document.published", "snapshot.taken", "probing.checked",
     "probe.intent", "probe.outcome", "probe.denied", "kill_switch.on", "kill_switch.off",
     "case.opened", "case.answered", "case.closed", "notice.due", "notice.sent", "notice.bounced",
-    "objection.unmatched", "register.read", "finding.read", "customer.exported", "customer.erased",
+    "objection.unmatched", "objection.seen", "register.read", "finding.read", "customer.exported", "customer.erased",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ _ELSEWHERE = {
     "announce": ("agent.commands.announce:main", "write the texts for customers; record who was told"),
     "allow-list": ("agent.commands.allowed:main", "print whom the kernel is to let the prober reach"),
     "explain": ("agent.commands.explain:main", "say why an address is or is not knocked at"),
+    "objections": ("agent.commands.objections:main", "list the objections that wait for a person to look at"),
     "export": ("collectors.registry.export:main", "print the register, or write a signed snapshot of it"),
 }
 
