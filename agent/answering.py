@@ -15,6 +15,7 @@ from agent.audit.log import AuditError
 from agent.bucket import TOKENLESS, Bucket
 from agent.cases.book import BookError
 from agent.cases.case import Event
+from agent.cases.counted import ANSWERS
 from agent.objecting import objection
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Answering:
         self._put = put
         self._owe = owe
         self._bucket = Bucket(*TOKENLESS, monotonic)
-        self.counts = Counter(dict.fromkeys((*_ALL, "show", "unknown", "rate", "unavailable"), 0))
+        self.counts = Counter(dict.fromkeys(ANSWERS, 0))
 
     def answered(self, token: str, action: str) -> Answer:
         """What an answer comes to. ``show`` changes nothing; what is not offered does neither."""

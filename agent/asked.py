@@ -173,7 +173,7 @@ class CasesOf(Body):
 
 
 class NoticesOf(Body):
-    """How many steps of the ladder, by a channel, have ended so since the agent began (agent.dispatch.OUTCOMES)."""
+    """How many steps of the ladder, by a channel, have ended so since the agent began (agent.cases.counted)."""
 
     step: Label
     channel: Label
@@ -185,8 +185,8 @@ class Telling(Body):
     """All that is shown of cases and of telling customers. Counts alone.
 
     ``tasks``: of each channel, what waits for a person; ``waiting``: messages that have not come to their end;
-    ``oldest_due``: seconds for which one of them has waited longest, None for none; ``uncertain``: messages that may
-    have gone out twice; ``fixed_days``: histogram of days from a case's opening to the fix; ``untold``: servers that
+    ``oldest``: since when one of them has waited longest, None for none; ``uncertain``: messages that may have gone
+    out twice; ``fix_seconds``: histogram of seconds from a case's opening to the fix; ``untold``: servers that
     would make a case, by the reason why there is none; ``rechecks``: decisions about looks that customers asked for.
     """
 
@@ -195,8 +195,8 @@ class Telling(Body):
     notices: list[NoticesOf]
     uncertain: Count
     waiting: Count
-    oldest_due: Gauge | None
-    fixed_days: Delay
+    oldest: Time | None
+    fix_seconds: Delay
     answers: dict[Label, Count]
     rechecks: dict[Label, Count]
     untold: dict[Label, Count]

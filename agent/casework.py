@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agent.audit.entry import Item
 from agent.cases.case import Event, takes
+from agent.cases.counted import UNTOLD
 from agent.cases.facts import asked_at, build_text, fixed, judged, tellable
 from agent.consent.case import Case as Question
 from agent.consent.case import handed_over, in_any
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
     from agent.recipients import Recipients
 
 # What has to be in order before a customer is told, of what has to be before he is knocked at (agent.leave.REASONS).
-WANTED = (
-    "not_an_address", "objection", "unmapped", "mapping_conflict", "shared", "dynamic", "mapping_stale", "quarantine",
-    "contract_ended", "suspended",
-)  # fmt: skip
-REASONS = (*WANTED, "no_contact", "unsure")  # why nobody is told of something found: label values of a metric
+WANTED = tuple(reason for reason in UNTOLD if reason not in ("no_contact", "unsure"))
 _PASSES = {check.reason: check.passes for check in CHECKS}
 _HOUR = 3600.0
 

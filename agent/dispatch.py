@@ -15,7 +15,8 @@ from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.cases.book import BookError
 from agent.cases.case import PENDING, Event
-from agent.cases.ladder import STEPS, given_up, stands
+from agent.cases.counted import no_steps
+from agent.cases.ladder import given_up, stands
 from agent.ipc import Type
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ PER_MINUTE = 30  # messages that may be begun in a minute
 _AT_ONCE = 4  # that the notifier may have before it
 _BACKOFF = (300.0, 900.0, 3600.0, 3 * 3600.0, 6 * 3600.0)  # seconds until the next try, after so many
 _AGAIN = 60.0  # seconds after which one is tried again that nobody knows the end of, or that has to wait
-
-# What became of steps: label values of a metric.
-OUTCOMES = ("sent", "refused", "bounced", "delivered", "cancelled", "done", "wrong")
 
 
 class Waits(NamedTuple):
@@ -75,9 +73,7 @@ class Dispatch:
         self._unrecorded: dict[str, Sent] = {}
         self._next = float("-inf")
         self.uncertain = 0
-        every = [(step, "mail", outcome) for step in STEPS if step not in ("phone", "letter", "human")
-                 for outcome in OUTCOMES]  # fmt: skip
-        self.outcomes: Counter[tuple[str, str, str]] = Counter(dict.fromkeys(every, 0))
+        self.outcomes = Counter(no_steps())
 
     def begin(self) -> None:
         """Take up what is on record; what may have gone out when an agent ended is uncertain. Raises BookError."""

@@ -17,7 +17,7 @@ from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.cases.book import BookError
 from agent.cases.case import PENDING, Event
-from agent.cases.counted import Fixes, counted
+from agent.cases.counted import UNTOLD, Fixes, counted
 from agent.cases.facts import Own, Papers, asked, facts
 from agent.cases.ladder import due, stands
 from agent.casework import Casework
@@ -319,21 +319,20 @@ class Telling:
         return self._shown
 
     def _made(self) -> dict[str, Any]:
-        now = self._now()
         oldest = self._dispatch.oldest()
         return {
-            **counted(self._office.book.cases.values(), now),
+            **counted(self._office.book.cases.values(), self._now()),
             "notices": [
                 {"step": step, "channel": channel, "outcome": outcome, "count": count}
                 for (step, channel, outcome), count in sorted(self._dispatch.outcomes.items())
             ],
             "uncertain": self._dispatch.uncertain,
             "waiting": len(self._dispatch.waiting()),
-            "oldest_due": None if oldest is None else max(0.0, now - oldest),
-            "fixed_days": self._fixes.body(),
+            "oldest": oldest,
+            "fix_seconds": self._fixes.body(),
             "answers": dict(self._answering.counts),
             "rechecks": dict(self._rechecks.decisions),
-            "untold": dict(Counter(self._casework.paused.values())),
+            "untold": dict.fromkeys(UNTOLD, 0) | Counter(self._casework.paused.values()),
             "failures": self._failures,
             "retention_last_success": self._last_success,
         }

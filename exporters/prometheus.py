@@ -20,6 +20,7 @@ from exporters.families import by_one, many, one
 from exporters.naming import SECTIONS, TABLE
 from exporters.permission import permission
 from exporters.store import store
+from exporters.telling import telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ class Shown(Collector):
             yield from configuration(snapshot.config, snapshot.limits)
             yield from store(snapshot.store)
             yield from permission(snapshot.permission)
+            yield from telling(snapshot.telling)
 
 
 def registry(version: str, snapshot: Callable[[], Snapshot | None]) -> CollectorRegistry:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from agent.cases.case import PENDING, STATES
-from agent.cases.ladder import TASKS
+from agent.cases.ladder import STEPS, TASKS
 from agent.cases.severity import SEVERITIES
 
 if TYPE_CHECKING:
@@ -18,28 +18,43 @@ if TYPE_CHECKING:
 _DAY = 86_400.0
 # Label values of a metric: how old a case is, in days, up to each of these; older ones are in the last.
 AGES = (("1d", 1.0), ("7d", 7.0), ("30d", 30.0), ("90d", 90.0), ("older", float("inf")))
-BOUNDS = (0.5, 1.0, 2.0, 5.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0)  # days
+_BOUNDS = tuple(days * _DAY for days in (0.5, 1.0, 2.0, 5.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0))  # seconds
+# What became of steps; why nobody is told of something found; what came of answers. Label values, as well.
+OUTCOMES = ("sent", "refused", "bounced", "delivered", "cancelled", "done", "wrong")
+CHANNELS = ("mail", *TASKS)
+UNTOLD = (
+    "not_an_address", "objection", "unmapped", "mapping_conflict", "shared", "dynamic", "mapping_stale", "quarantine",
+    "contract_ended", "suspended", "no_contact", "unsure",
+)  # fmt: skip
+ANSWERS = (
+    "show", "fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", "stop", "unknown", "rate", "unavailable",
+)  # fmt: skip
 
 
 class Fixes:
-    """A histogram of days, from the opening of a case to a fix that was seen."""
+    """A histogram of seconds, from the opening of a case to a fix that was seen."""
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(BOUNDS) + 1)
+        self._counts = [0] * (len(_BOUNDS) + 1)
         self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        days = max(0.0, seconds / _DAY)
-        self._counts[bisect_left(BOUNDS, days)] += 1
-        self._sum += days
+        self._counts[bisect_left(_BOUNDS, seconds)] += 1
+        self._sum += seconds
 
     def body(self) -> dict[str, Any]:
         """As agent.asked.Delay: of each bound, how many took as long as that at most."""
         buckets, below = [], 0
-        for bound, count in zip(BOUNDS, self._counts, strict=False):
+        for bound, count in zip(_BOUNDS, self._counts, strict=False):
             below += count
             buckets.append([bound, below])
         return {"buckets": buckets, "count": sum(self._counts), "sum": self._sum}
+
+
+def no_steps() -> dict[tuple[str, str, str], int]:
+    """Step, channel and outcome -> 0, for everything that is written."""
+    written = (step for step in STEPS if step not in TASKS and step != "human")
+    return {(step, "mail", outcome): 0 for step in written for outcome in OUTCOMES}
 
 
 def counted(cases: Iterable[Case], now: float) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from exporters.naming.kept import CONFIGURATION, STORE
 from exporters.naming.leave import CONSENT, LOG, PROBING
 from exporters.naming.seen import CAPTURE
 from exporters.naming.single import SINGLE
+from exporters.naming.telling import TELLING
 from exporters.naming.whole import AGENT, WHOLE
 
 __all__ = ["PREFIX", "SECTIONS", "TABLE", "Family", "Section", "Values"]
 
-SECTIONS = (WHOLE, BELIEFS, SINGLE, CAPTURE, AGENT, CONFIGURATION, STORE, CONSENT, PROBING, LOG)
+SECTIONS = (WHOLE, BELIEFS, SINGLE, CAPTURE, AGENT, CONFIGURATION, STORE, CONSENT, PROBING, LOG, TELLING)
 TABLE = MappingProxyType({family.name: family for section in SECTIONS for family in section.families})

@@ -158,7 +158,7 @@ def test_who_has_no_contact_is_counted_and_not_told(tmp_path: Path) -> None:
         made.sees()
         made.passes(120)
         assert not made.office.book.cases
-        assert made.telling.body()["untold"] == {"no_contact": 1}  # type: ignore[index]
+        assert made.telling.body()["untold"]["no_contact"] == 1  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("dynamic", "dynamic"), ("shared", "shared"), ("unknown", "dynamic")])
@@ -168,7 +168,7 @@ def test_only_the_one_customer_is_told(tmp_path: Path, kind: str, reason: str) -
     with world(tmp_path, *items) as made:
         made.sees()
         made.passes(120)
-        assert not made.office.book.cases and made.telling.body()["untold"] == {reason: 1}  # type: ignore[index]
+        assert not made.office.book.cases and made.telling.body()["untold"][reason] == 1  # type: ignore[index]
 
 
 def test_telling_that_one_seems_to_run_something_takes_no_record(tmp_path: Path) -> None:
@@ -385,7 +385,7 @@ def test_what_is_shown_is_a_part_of_a_snapshot_and_has_nobodys_data(told: World)
         assert private not in text
     rows = {(row["severity"], row["state"], row["age"]): row["count"] for row in body["cases"]}
     assert rows["critical", "open", "1d"] == 1 and sum(rows.values()) == 1
-    assert body["waiting"] == 1 and body["oldest_due"] >= 0
+    assert body["waiting"] == 1 and body["oldest"] <= told.clock.wall
 
 
 def test_two_customers_have_a_case_each(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from agent.model import KINDS
 from agent.snapshot import DOORS, NOT_READY, Tally
 from exporters.service import Latest, pages
 from tests.exporters.permitted import PERMITTED
+from tests.exporters.telling import TELLING
 
 DAY = date(2026, 11, 1)
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +66,7 @@ def snapshot(**change: Any) -> Snapshot:
         "limits": {"mapping": 7200.0, "per_minute": 30.0},
         "usage": {"resident": 4096.0, "cpu": 1.25, "lines": {"warning": 7, "suppressed": 8}},
         "kept": 4, "kept_at_most": 9, "inventory": {"servers_evicted": 0}, "store": STORE, "permission": PERMITTED,
-        "evidence": {"smtp-greeting-exchange": 8, "imap-greeting": 0},
+        "telling": TELLING, "evidence": {"smtp-greeting-exchange": 8, "imap-greeting": 0},
     }  # fmt: skip
     taken = validated(Type.SNAPSHOT, body | {"not_ready": []} | change)
     assert isinstance(taken, Snapshot)

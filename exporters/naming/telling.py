@@ -1,0 +1,52 @@
+"""Cases, and what customers are told of them. All of it is there where a store is kept."""
+
+from __future__ import annotations
+
+from agent.cases.case import STATES
+from agent.cases.counted import AGES, ANSWERS, CHANNELS, OUTCOMES, UNTOLD
+from agent.cases.ladder import STEPS, TASKS
+from agent.cases.severity import SEVERITIES
+from agent.leave import REASONS
+from exporters.naming.family import Family, Section
+
+_KEPT = "where a store is kept"
+
+TELLING = Section("Telling customers", "", (
+    Family("cases", "gauge", "Cases by severity, state and age.",
+           {"severity": SEVERITIES, "state": tuple(STATES), "age": tuple(age for age, _ in AGES)},
+           "cases by how bad they are, how they stand ([cases.md](cases.md), States), and how long ago they were "
+           "opened; what has ended is there until it is deleted", _KEPT),
+    Family("case_tasks", "gauge", "Steps that wait for a person.", {"channel": TASKS},
+           "steps that wait for a person: a call (`phone`), a `letter`, a line in the `portal`, a case at the `desk`; "
+           "`knockfirst cases tasks` lists them", _KEPT),
+    Family("cases_untold_servers", "gauge", "Servers that would make a case, by the reason why there is none.",
+           {"reason": UNTOLD},
+           "servers on which something was found that would make a case, by the reason why nobody is told: `unsure` "
+           "(neither confirmed nor asked), `no_contact` (no verified contact), and those of `gate_refused_servers` "
+           "that are about whose address it is", _KEPT),
+    Family("case_fix_seconds", "histogram", "From the opening of a case to a fix that was seen.", {},
+           "from the opening of a case to a fix that was seen, of cases that were fixed since the agent began", _KEPT),
+    Family("notices_total", "counter", "Steps of the ladder that have ended, and how.",
+           {"step": STEPS, "channel": CHANNELS, "outcome": OUTCOMES},
+           "steps of the ladder that have ended, by the channel they took: `sent` (the relay took it), `refused`, "
+           "`bounced` and `delivered` (a status notification came back), `cancelled` (overtaken by a fix, an objection "
+           "or a hand-over), `done` (by a person), `wrong` (the customer says: not the right contact)", _KEPT),
+    Family("notices_uncertain_total", "counter", "Messages of which nobody knows whether the relay took them.", {},
+           "alarm when it rises often: messages that were under way when notifier, agent or relay went away; each is "
+           "sent again under the same Message-ID", _KEPT),
+    Family("notices_waiting", "gauge", "Messages that have not come to their end.", where=_KEPT),
+    Family("notices_oldest_timestamp_seconds", "gauge", "When the message was made that has waited longest.", {},
+           "when the message was made that has waited longest; after five days it is given up",
+           f"{_KEPT}, and a message waits"),
+    Family("notice_answers_total", "counter", "Answers of customers by token, and what became of them.",
+           {"answer": ANSWERS},
+           "answers of customers by the token of a notice; `show` only looked, `unknown`, `rate` and `unavailable` "
+           "were not taken", _KEPT),
+    Family("case_rechecks_total", "counter", "Looks that customers asked for: granted, or why not.",
+           {"decision": ("granted", *REASONS)},
+           "looks that customers asked for, by the gate's answer; one that waits is asked for each ten minutes", _KEPT),
+    Family("case_write_failures_total", "counter", "Writes of cases that failed.", {},
+           "writes to the findings store, or of cases to the log, that failed and are tried again", _KEPT),
+    Family("case_deletion_timestamp_seconds", "gauge", "When what has ended was last deleted.", {},
+           "when cases that ended `notices.fixed_days` ago were last deleted; hourly, 0 if never", _KEPT),
+))  # fmt: skip

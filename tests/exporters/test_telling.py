@@ -1,0 +1,34 @@
+"""Cases and notices as metrics: every number where it belongs, and none where nothing is kept."""
+
+from __future__ import annotations
+
+import re
+
+from tests.exporters.telling import TELLING
+from tests.exporters.test_prometheus import scraped, snapshot
+
+
+def values(text: str) -> dict[str, float]:
+    rows = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name.removeprefix("knockfirst_"): float(value) for name, value in rows}
+
+
+def test_every_number_is_where_it_belongs() -> None:
+    told = values(scraped(snapshot(telling=TELLING)))
+    wanted = {
+        'cases{age="1d",severity="critical",state="open"}': 61, 'case_tasks{channel="phone"}': 62,
+        'notices_total{channel="mail",outcome="sent",step="tell"}': 63, "notices_uncertain_total": 64,
+        "notices_waiting": 65, "notices_oldest_timestamp_seconds": 66, 'notice_answers_total{answer="show"}': 67,
+        'notice_answers_total{answer="stop"}': 68, 'case_rechecks_total{decision="granted"}': 69,
+        'case_rechecks_total{decision="no_record"}': 70, 'cases_untold_servers{reason="no_contact"}': 71,
+        "case_write_failures_total": 72, "case_deletion_timestamp_seconds": 73, "case_fix_seconds_count": 3,
+        'case_fix_seconds_bucket{le="86400.0"}': 2, "case_fix_seconds_sum": 200_000,
+    }  # fmt: skip
+    assert {name: told.get(name) for name in wanted} == wanted
+
+
+def test_there_are_none_where_nothing_is_kept_and_no_age_where_nothing_waits() -> None:
+    ours = re.compile(r"cases?[_{]|notices?_")
+    assert not [name for name in values(scraped(snapshot(telling=None))) if ours.match(name)]
+    waits = values(scraped(snapshot(telling=TELLING | {"oldest": None})))
+    assert "notices_oldest_timestamp_seconds" not in waits and waits["notices_waiting"] == 65
