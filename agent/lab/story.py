@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TOLD_AGO = 40  # days: more than consent.announce_days
 _PATIENCE = 20.0  # seconds for what takes a fraction of one
-_REFUSED = 'reason="objection"} 0.0'
+_REFUSED = 'decision="refused",reason="objection"} 0.0'
 _MAIL = f"{papers.TEXTS}/announcement_mail.en.txt"
 
 
