@@ -17,6 +17,16 @@ def _grown(counter: str, over: str) -> str:
     return f"increase({counter}[{over}]) > 0 or ({counter} unless {counter} offset {over}) > 0"
 
 
+def _since(what: str) -> str:
+    """Seconds since then."""
+    return f"time() - knockfirst_{what}_timestamp_seconds"
+
+
+def _limit(what: str) -> str:
+    """What the configuration of that router allows: a number that is written in one place."""
+    return f'knockfirst_limit_seconds{{limit="{what}"}}'
+
+
 ROUTER = Group("knockfirst-router", (
     Alert("KnockfirstAbsent", "critical", "5m", 'absent(up{job="knockfirst"})',
           "Prometheus knows no router with knockfirst", (_FLEET, "Routers scraped")),
@@ -98,12 +108,20 @@ CONSENT = Group("knockfirst-consent", (
           'increase(knockfirst_objections_total{event=~"unmatched|unavailable|file_failed|file_line_failed"}[1h]) > 0',
           f"{_ON}: an objection came in that somebody has to look at ({{{{ $labels.event }}}})",
           (_CONSENT, "Objections")),
-    Alert("KnockfirstMappingAging", "warning", "15m", "knockfirst_mapping_age_seconds > 72000",
-          f"{_ON}: the source {{{{ $labels.source }}}} was last read in full 20 hours ago; after 24 it counts no more",
+    Alert("KnockfirstObjectionFilesFailing", "critical", "2m", "knockfirst_objection_files_failing > 0",
+          f"{_ON}: a file with objections, or its directory, cannot be used; what is in it does not count yet",
+          (_CONSENT, "Dropped files failing")),
+    Alert("KnockfirstMappingAging", "warning", "15m",
+          f"{_since('mapping_synced')} > on (job, instance) group_left () 0.8 * {_limit('mapping')}",
+          f"{_ON}: the source {{{{ $labels.source }}}} was last read in full long ago; soon it counts no more",
           (_CONSENT, "Books")),
-    Alert("KnockfirstMappingStale", "critical", "0m", "knockfirst_mapping_age_seconds > 86400",
-          f"{_ON}: the source {{{{ $labels.source }}}} is older than a day; nobody of it is knocked at",
+    Alert("KnockfirstMappingStale", "critical", "0m",
+          f"{_since('mapping_synced')} > on (job, instance) group_left () {_limit('mapping')}",
+          f"{_ON}: the source {{{{ $labels.source }}}} is too old; nobody of it is knocked at",
           (_CONSENT, "Books")),
+    Alert("KnockfirstMappingConflicts", "warning", "60m", "knockfirst_mapping_conflicts > 0",
+          f"{_ON}: {{{{ $value }}}} prefix(es) are said to be of more than one customer; nobody there is knocked at",
+          (_CONSENT, "Prefixes in dispute")),
 ))  # fmt: skip
 
 PROBES = Group("knockfirst-probes", (
@@ -114,15 +132,20 @@ PROBES = Group("knockfirst-probes", (
     Alert("KnockfirstCheckpointFailures", "warning", "5m",
           "increase(knockfirst_audit_checkpoint_failures_total[15m]) > 0",
           f"{_ON}: checkpoints of the log do not reach a sink", (_CONSENT, "Failures")),
-    Alert("KnockfirstCheckpointAging", "warning", "0m", "knockfirst_audit_offbox_checkpoint_age_seconds > 600",
-          f"{_ON}: no checkpoint got outside for ten minutes; after fifteen nobody is knocked at",
+    Alert("KnockfirstCheckpointAging", "warning", "0m",
+          f"{_since('audit_offbox_checkpoint')} > on (job, instance) 0.7 * {_limit('checkpoint')}",
+          f"{_ON}: no checkpoint got outside for most of the time that is allowed; then nobody is knocked at",
           (_CONSENT, "Checkpoint outside")),
     Alert("KnockfirstCheckpointStale", "critical", "1m",
-          "knockfirst_audit_offbox_checkpoint_age_seconds > 900"
+          f"{_since('audit_offbox_checkpoint')} > on (job, instance) {_limit('checkpoint')}"
           ' or (knockfirst_probe_missing{piece="audit_sink"} == 0'
-          " unless on (job, instance) knockfirst_audit_offbox_checkpoint_age_seconds)",
-          f"{_ON}: no checkpoint got outside for fifteen minutes; nobody is knocked at",
+          " unless on (job, instance) knockfirst_audit_offbox_checkpoint_timestamp_seconds)",
+          f"{_ON}: no checkpoint got outside for longer than is allowed; nobody is knocked at",
           (_CONSENT, "Checkpoint outside")),
+    Alert("KnockfirstIntentWithoutOutcome", "warning", "0m",
+          "delta(knockfirst_audit_intents_without_outcome[1h]) > 0",
+          f"{_ON}: the log has a probe that began, and nobody said how it ended",
+          (_CONSENT, "Probes without an end")),
     Alert("KnockfirstKillSwitchOn", "info", "0m", "knockfirst_probe_kill_switch == 1",
           f"{_ON}: the kill switch is on", (_CONSENT, "Kill switches on")),
     Alert("KnockfirstProberDown", "warning", "2m", "knockfirst_probe_armed == 1 and knockfirst_probe_prober_up == 0",
@@ -155,6 +178,9 @@ EXPOSURE = Group("knockfirst-exposure", (
           f"{_EXPLOITABLE} > (max_over_time({_EXPLOITABLE}[1d] offset 10m) or {_EXPLOITABLE} * 0)",
           f"{_ON}: more servers than in the last day are open to {{{{ $labels.cve }}}}, which is exploited",
           (_EXPOSURE, "Exploited, as it went")),
+    Alert("KnockfirstCatalogueOld", "info", "60m", f"{_since('catalogue_reach')} > 180 * 86400",
+          f"{_ON}: the catalogue of this version ends half a year ago ({{{{ $labels.part }}}}); there is a newer one",
+          (_EXPOSURE, "Catalogue")),
 ))  # fmt: skip
 
 GROUPS = (ROUTER, CAPTURE, STORE, CONSENT, PROBES, EXPOSURE)

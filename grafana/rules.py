@@ -1,7 +1,7 @@
 """Recording and alert rules, and how they are written for Prometheus.
 
 An alert is about a router, never about a person: its labels come from closed lists. Ages that the gate looks at have
-two alerts each, one before the limit and one beyond it (the limits are the defaults; a configuration may be tighter).
+two alerts each, one before the limit and one beyond it; the limits are those of the router's own configuration.
 """
 
 from __future__ import annotations

@@ -51,8 +51,12 @@ _ARMED = 'knockfirst_probe_missing{piece="armed"}'
 _SINK = 'knockfirst_probe_missing{piece="audit_sink"}'
 _TXT = 'knockfirst_probe_missing{piece="probing_txt"}'
 _CLOCK = "knockfirst_probe_clock_synchronised"
-_AGE = "knockfirst_audit_offbox_checkpoint_age_seconds"
-_MAPPING = 'knockfirst_mapping_age_seconds{source="crm"}'
+_MADE = "knockfirst_audit_offbox_checkpoint_timestamp_seconds"
+_WITHIN = 'knockfirst_limit_seconds{limit="checkpoint"}'
+_SYNCED = 'knockfirst_mapping_synced_timestamp_seconds{source="crm"}'
+_FRESH = 'knockfirst_limit_seconds{limit="mapping"}'
+_UNENDED = "knockfirst_audit_intents_without_outcome"
+_REACH = 'knockfirst_catalogue_reach_timestamp_seconds{part="kev"}'
 _SHELL = 'knockfirst_servers_exposed{cve="CVE-2021-34473",kev="%s",status="%s"}'
 _OUTCOME = 'knockfirst_probe_outcomes_total{outcome="%s",probe="exchange-http"}'
 _REJECTED = 'knockfirst_ipc_rejected_total{door="capture",reason="json"}'
@@ -180,13 +184,55 @@ CASES = {
         'knockfirst_objections_total{event="unmatched"}', other='knockfirst_objections_total{event="prefix"}',
         event="unmatched",
     ),
-    "KnockfirstMappingAging": _gauge(_MAPPING, "72001", "72000", "16m", "14m", source="crm"),
-    "KnockfirstMappingStale": _gauge(_MAPPING, "86401", "86400", "1m", source="crm"),
+    "KnockfirstObjectionFilesFailing": _gauge("knockfirst_objection_files_failing", "1", "0", "3m", "1m"),
+    "KnockfirstMappingAging": Case(
+        {_SYNCED: "0x240", _FRESH: "1000x240"}, "30m",
+        (
+            ({_SYNCED: "0x240", _FRESH: "3000x240"}, "30m"),
+            ({_SYNCED: "0x240", _FRESH: "1000x240"}, "25m"),  # longer than 800 s, but not for a quarter of an hour
+            ({_SYNCED: "0+15x240", _FRESH: "1000x240"}, "30m"),
+        ),
+        {"source": "crm"},
+    ),
+    "KnockfirstMappingStale": Case(
+        {_SYNCED: "0x240", _FRESH: "1000x240"}, "17m",
+        (
+            ({_SYNCED: "0x240", _FRESH: "1000x240"}, "16m"),
+            ({_SYNCED: "0x240", _FRESH: "2000x240"}, "17m"),
+            ({_SYNCED: "0x240", _WITHIN: "1x240"}, "17m"),
+        ),
+        {"source": "crm"},
+    ),
+    "KnockfirstMappingConflicts": Case(
+        {"knockfirst_mapping_conflicts": "2x480"}, "61m",
+        (
+            ({"knockfirst_mapping_conflicts": "0x480"}, "61m"),
+            ({"knockfirst_mapping_conflicts": "2x480"}, "59m"),
+        ),
+        value="2",
+    ),
     "KnockfirstSelfAuditDifference": _gauge("knockfirst_selfaudit_syn_minus_intents", "1", "0", "1m"),
     "KnockfirstAuditWriteFailures": _counter("knockfirst_audit_write_failures_total"),
     "KnockfirstCheckpointFailures": _counter("knockfirst_audit_checkpoint_failures_total", "8m", early="4m"),
-    "KnockfirstCheckpointAging": _gauge(_AGE, "601", "600", "1m"),
-    "KnockfirstCheckpointStale": _gauge(_AGE, "901", "900", "2m", "45s"),
+    "KnockfirstCheckpointAging": Case(
+        {_MADE: "0x240", _WITHIN: "100x240"}, "75s",
+        (
+            ({_MADE: "0x240", _WITHIN: "100x240"}, "60s"),
+            ({_MADE: "0x240", _WITHIN: "200x240"}, "75s"),
+            ({_MADE: "0+15x240", _WITHIN: "100x240"}, "75s"),
+        ),
+    ),
+    "KnockfirstCheckpointStale": Case(
+        {_MADE: "0x240", _WITHIN: "100x240"}, "180s",
+        (
+            ({_MADE: "0x240", _WITHIN: "100x240"}, "150s"),  # longer than allowed, but not for a minute
+            ({_MADE: "0x240", _WITHIN: "200x240"}, "180s"),
+            ({_MADE: "0+15x240", _WITHIN: "100x240"}, "180s"),
+        ),
+    ),
+    "KnockfirstIntentWithoutOutcome": Case(
+        {_UNENDED: "3x100 4x140"}, "30m", (({_UNENDED: "3x240"}, "30m"), ({_UNENDED: "4x100 3x140"}, "30m")),
+    ),
     "KnockfirstKillSwitchOn": _gauge("knockfirst_probe_kill_switch", "1", "0", "1m"),
     "KnockfirstProberDown": Case(
         {"knockfirst_probe_armed": "1x240", "knockfirst_probe_prober_up": "0x240"}, "3m",
@@ -245,6 +291,10 @@ CASES = {
             ({_SHELL % ("no", "vulnerable"): "1x240"}, "1m"),
         ),
         _CVE, "1",
+    ),
+    "KnockfirstCatalogueOld": Case(
+        {_REACH: "-15552000x480"}, "62m",
+        (({_REACH: "-15552000x480"}, "58m"), ({_REACH: "-15540000x480"}, "62m")), {"part": "kev"},
     ),
     "KnockfirstExploitedHoleNew": Case(
         {_SHELL % ("yes", "vulnerable"): "0x240 1x240"}, "62m",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # Metrics of which a router that is well has no series.
 SILENT = {
-    "knockfirst_ipc_rejected_total": "a series comes with the first connection that is rejected",
     "knockfirst_capture_interface_state": "for what a later version measures and this one has no name for",
 }
 # Panels that are empty though all that they look at is there.
