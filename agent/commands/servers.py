@@ -41,7 +41,7 @@ def _options(words: list[str]) -> Namespace:
     which.add_argument("--cve", metavar="CVE", help="where this one is open, or may be; --status says which of it")
     which.add_argument("--chain", metavar="NAME", help="where any of this chain is open, like ProxyShell")
     parser.add_argument(
-        "--status", choices=(*STATUSES, *OPEN[:2]), metavar="S",
+        "--status", choices=tuple(dict.fromkeys((*STATUSES, *OPEN))), metavar="S",
         help=f"of the CVE, or of any: {', '.join(STATUSES)}; of a chain: {', '.join(OPEN)}",
     )  # fmt: skip
     parser.add_argument("--customer", metavar="REF", help="at this customer's addresses")
