@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from agent.sections import Config
 
 AGAIN = 75  # EX_TEMPFAIL of sysexits.h: what was configured holds for a new process only
-ARMED = "armed"  # is in the directory of the doors while a prober is wanted: its units look for it
+# Are in the directory of the doors while a prober, and a notifier, is wanted: their units look for them.
+ARMED, RELAY = "armed", "relay"
 
 REGISTER = "register"  # is written there when the register says something else; so is this one
 
@@ -164,7 +165,7 @@ class Steward:
         self._config = config
         self._reread = reread
         self._line = line
-        self._armed = doors / ARMED
+        self._doors = doors
         self._loaded = Loaded(time=time.time(), sha256=fingerprint(config))
         self._log = logging.getLogger("agent")
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -259,12 +260,13 @@ class Steward:
             time.sleep(_COURTESY)
 
     def _mark(self) -> None:
-        """Say to the prober's units whether one is wanted."""
-        with suppress(OSError):
-            if self._config.probe.armed:
-                self._armed.touch(mode=0o644)
-            else:
-                self._armed.unlink(missing_ok=True)
+        """Say to the units of prober and notifier whether one is wanted."""
+        for name, wanted in ((ARMED, self._config.probe.armed), (RELAY, bool(self._config.notices.relay))):
+            with suppress(OSError):
+                if wanted:
+                    (self._doors / name).touch(mode=0o644)
+                else:
+                    (self._doors / name).unlink(missing_ok=True)
 
     def _tell_configuration(self) -> None:
         body = {"config": self._config.model_dump(mode="json"), "loaded": self._loaded.model_dump()}

@@ -49,7 +49,10 @@ ALLOWED: dict[str, tuple[set[str], str]] = {
     "agent/rights.py": ({"ctypes"}, "prctl and capset: to give rights up"),
     "agent/audit/clock.py": ({"ctypes"}, "adjtimex: whether the clock is synchronised"),
     "agent/child.py": ({"subprocess"}, "the supervisor starts the roles"),
-    "agent/commands/allowed.py": ({"subprocess"}, "a command tells systemd whom the prober may reach"),
+    "agent/commands/allowed.py": (
+        {"subprocess", "socket.getaddrinfo"},
+        "a command tells systemd whom the prober may reach, and where the relay is",
+    ),
     "agent/commands/probing.py": ({"subprocess"}, "a command starts a one-shot role of ours"),
     "collectors/capture_command.py": ({"os.execve"}, "a command becomes the capture role"),
 }

@@ -19,6 +19,8 @@ THRESHOLDS = {
     "knockfirst-capture.service": 12,
     "knockfirst-capture@.service": 12,
     "knockfirst-exporter.service": 10,
+    "knockfirst-notifier.service": 10,
+    "knockfirst-notifier-allow.service": 10,
     "knockfirst-prober.service": 10,
     "knockfirst-prober-allow.service": 10,
 }
@@ -76,11 +78,12 @@ def test_every_service_is_bounded_and_in_the_slice() -> None:
 
 def test_every_role_has_a_user_and_a_door_of_its_own() -> None:
     users = set(re.findall(r"^u (\S+)", (UNITS / "sysusers.d/knockfirst.conf").read_text(), re.M))
-    assert users == {"knockfirst", "knockfirst-capture", "knockfirst-exporter", "knockfirst-prober"}
+    roles = ("capture", "exporter", "notifier", "prober")
+    assert users == {"knockfirst", *(f"knockfirst-{role}" for role in roles)}
     doors = re.findall(
         r"^d /run/knockfirst/(\S+) +(\S+) (\S+) (\S+)", (UNITS / "tmpfiles.d/knockfirst.conf").read_text(), re.M
     )
-    assert doors == [(role, "2710", "knockfirst", f"knockfirst-{role}") for role in ("capture", "exporter", "prober")]
+    assert doors == [(role, "2710", "knockfirst", f"knockfirst-{role}") for role in roles]
 
 
 def test_every_unit_is_explained_and_each_exposure_is_as_it_is_said() -> None:
@@ -90,7 +93,7 @@ def test_every_unit_is_explained_and_each_exposure_is_as_it_is_said() -> None:
     said = re.search(r"^\| exposure .*?\|(.*)\|$", text, re.M)
     assert said
     measured = []
-    for role in ("agent", "capture", "exporter", "prober"):
+    for role in ("agent", "capture", "exporter", "prober", "notifier"):
         command = [str(ANALYZE), "security", "--offline=true", str((UNITS / f"knockfirst-{role}.service").absolute())]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         measured.append(done.stdout.rpartition(": ")[2].split()[0])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.audit.entry import Item
 from agent.errors import InputError
+from agent.places import host, url
 from agent.privacy import cidrs, minus, one, union
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ def listed(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str
         return
     office.record([Item("register.read", {"uid": who.uid, "what": "allow-list"})])
     yield {"sha256": digest, "prefixes": prefixes}
+
+
+def relays(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str, Any]]:
+    """The hosts that the notifier has to do with, as the configuration names them: {"hosts"}. Nobody else is one."""
+    notices = office.config.notices
+    relay = [host(notices.relay)[0]] if notices.relay else []
+    yield {"hosts": [*relay, *([url(notices.webhook)[0]] if notices.webhook else [])]}
 
 
 def reachable(office: Office, now: float) -> Ranges:

@@ -303,7 +303,10 @@ def main(words: list[str]) -> int:
     os.environ.clear()
     handed = ipc.inherited(words)
     link = handed["agent"]
-    first = ipc.alone(link, frozenset({Type.SECTION}))
+    try:
+        first = ipc.alone(link, frozenset({Type.SECTION}))
+    except OSError:
+        first = None
     if first is None:
         return GONE
     section = NotifierSection.model_validate(first[1])

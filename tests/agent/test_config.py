@@ -19,6 +19,9 @@ from collectors.packets import wanted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_HOST = "write a host and a port, like mail.example.net:587 or [2001:db8::25]:587"
+_NO_URL = "is not an https URL without user and query; write it like https://hooks.example.net/notices"
+
 BAD = [
     ("[capture\n", "line 1, column 9: Expected ']' at the end of a table declaration"),
     ("[log]\nlevel = \n", "line 2, column 9: Invalid value"),
@@ -72,6 +75,39 @@ BAD = [
         )
         for name in ("", "eth 0", "a/b", "eth0:1", "..", "sixteen-letters0")
     ],
+    *[
+        (f"[notices]\nsender = 'a@example.net'\nrelay = {relay!r}", f"notices.relay: {relay!r} {why}; {_HOST}")
+        for relay, why in (
+            ("mail.example.net", "does not start with a host"),
+            (":25", "does not start with a host"),
+            ("mail.example.net:smtp", "does not end with a port from 1 to 65535"),
+            ("mail.example.net:0", "does not end with a port from 1 to 65535"),
+            ("2001:db8::25:25", "needs brackets around an IPv6 address, and only there"),
+            ("[192.0.2.25]:25", "needs brackets around an IPv6 address, and only there"),
+            ("a b:25", "does not start with a host"),
+        )
+    ],
+    *[
+        (f"[notices]\nwebhook = {url!r}", f"notices.webhook: {url!r} {_NO_URL}")
+        for url in (
+            "http://hooks.example.net/",
+            "https://a:b@hooks.example.net/",
+            "https://hooks.example.net/?a=b",
+            "hooks",
+        )
+    ],
+    (
+        "[notices]\nsender = 'a b@example.net'",
+        "notices.sender: 'a b@example.net' is not a mail address; write it like notices@example.net",
+    ),
+    (
+        "[notices]\nrelay = 'mail.example.net:587'",
+        "notices.sender: is empty, and there is a relay; name the mail address that notices come from",
+    ),
+    (
+        "[notices]\nrelay = 'mail.example.net:25'\nsender = 'a@example.net'\ntls = 'none'",
+        "notices.tls: none, and mail.example.net:25 is another machine; write starttls or tls",
+    ),
     ("[capture]\ninterfaces = ['a', 'b', 'a']", "capture.interfaces: ['a', 'b', 'a'] names 'a' twice; leave one"),
     (
         "[capture]\nencapsulations = ['gtp']",

@@ -12,8 +12,8 @@ import pytest
 from agent import ipc, role_agent
 from agent.errors import ConfigError, InputError
 from agent.ipc import Type
-from agent.role_agent import ARMED, Mark, Steward, mapped, opened, read, users
-from agent.sections import Agent, Capture, Config, Probe
+from agent.role_agent import ARMED, RELAY, Mark, Steward, mapped, opened, read, users
+from agent.sections import Agent, Capture, Config, Notices, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,15 @@ def test_whether_a_prober_is_wanted_is_seen_in_the_directory(house: House, tmp_p
         assert (tmp_path / ARMED).exists() is armed
 
 
+def test_whether_a_notifier_is_wanted_is_seen_there_too(house: House, tmp_path: Path) -> None:
+    for relay in ("mail.example.net:587", ""):
+        house.next = Config(capture=Capture(interfaces=("lo",)), notices=Notices(relay=relay, sender="a@example.net"))
+        house.steward.ask_reload()
+        house.hears(Type.CONFIGURATION)
+        assert house.hears(Type.RELOADED)["restarted"] == ["notifier"]
+        assert (tmp_path / RELAY).exists() is bool(relay)
+
+
 def test_the_kill_switch_is_thrown_by_signal(tmp_path: Path) -> None:
     switch = tmp_path / "off"
     house = House(tmp_path, Config(capture=Capture(interfaces=("lo",)), probe=Probe(kill_switch=str(switch))))
@@ -142,8 +151,8 @@ def test_a_user_is_who_the_kernel_shows(uid_map: str, shown: dict[int, int]) -> 
 
 def test_doors_are_for_the_users_that_are_named() -> None:
     assert users(["capture=root"]) == {"capture": frozenset({0})}
-    with pytest.raises(InputError, match="no role 'notifier'"):
-        users(["notifier=root"])
+    with pytest.raises(InputError, match="no role 'console'"):
+        users(["console=root"])
     with pytest.raises(ConfigError, match="there is no user"):
         users(["capture=nobody-of-that-name"])
 

@@ -13,7 +13,7 @@ import pytest
 from tests.systemd import tree
 from tests.systemd.machine import SOURCE, Machine
 
-ROLES = ("agent", "capture", "exporter", "prober")
+ROLES = ("agent", "capture", "exporter", "prober", "notifier")
 CONFIGURATION = """
 [capture]
 interfaces = ["eth0"]

@@ -15,40 +15,43 @@ _GET = 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:10125{}", 
 _PAGE = f"python3 -c '{_GET}'"
 _READY = _PAGE.format("/-/ready")
 _FILE = "/etc/knockfirst/knockfirst.toml"
-# Connects from within the prober's control group: what the kernel says of its packets, it says of these.
+# Connects from within a role's control group: what the kernel says of its packets, it says of these.
 _KNOCK = (
-    "echo $$ >/sys/fs/cgroup/knockfirst.slice/knockfirst-prober.service/cgroup.procs; exec python3 -c '"
+    "echo $$ >/sys/fs/cgroup/knockfirst.slice/knockfirst-ROLE.service/cgroup.procs; exec python3 -c '"
     'import errno, socket; s = socket.socket(); s.settimeout(0.5); print(errno.errorcode[s.connect_ex(("{}", 9))])\''
 )
 
 # All of them are the machine's own, and their ports closed: who is let through is refused, and all others wait in vain.
 DROPPED = "EAGAIN"
 NEVER = "EAFNOSUPPORT"
-# What each role may (agent, capture, exporter, prober), and what it is told where it may not.
-MAY: dict[str, tuple[str, str, str, str]] = {
-    "unix": ("done", "done", "done", "done"),
-    "inet": (NEVER, NEVER, NEVER, "done"),
-    "inet6": (NEVER, NEVER, NEVER, "done"),
-    "raw": (NEVER, NEVER, NEVER, "EPERM"),
-    "packet": (NEVER, "done", NEVER, NEVER),
-    "netlink": (NEVER, "done", NEVER, NEVER),
-    "listen": (NEVER, NEVER, NEVER, "EPERM"),
-    "write /etc": ("EROFS",) * 4,
-    "write /usr": ("EROFS",) * 4,
-    "write state": ("done", "EACCES", "EACCES", "EACCES"),
-    "read state": ("done", "EACCES", "EACCES", "EACCES"),
-    "read configuration": ("done", "EACCES", "EACCES", "EACCES"),
-    "read home": ("EACCES",) * 4,
-    "capture's door": ("done", "done", "EACCES", "EACCES"),
-    "exporter's door": ("done", "EACCES", "done", "EACCES"),
-    "prober's door": ("done", "EACCES", "EACCES", "done"),
-    "control": ("done", "EACCES", "EACCES", "EACCES"),
-    "memory W+X": ("EPERM",) * 4,
-    "namespace": ("EPERM",) * 4,
-    "clock": ("EPERM",) * 4,
-    "others' processes": ("ESRCH",) * 4,
-    "kernel's log": ("ENOENT",) * 4,
-    "read disk": ("ENOENT",) * 4,
+# What each role may (agent, capture, exporter, prober, notifier), and what it is told where it may not.
+MAY: dict[str, tuple[str, str, str, str, str]] = {
+    "unix": ("done", "done", "done", "done", "done"),
+    "inet": (NEVER, NEVER, NEVER, "done", "done"),
+    "inet6": (NEVER, NEVER, NEVER, "done", "done"),
+    "raw": (NEVER, NEVER, NEVER, "EPERM", "EPERM"),
+    "packet": (NEVER, "done", NEVER, NEVER, NEVER),
+    "netlink": (NEVER, "done", NEVER, NEVER, NEVER),
+    "listen": (NEVER, NEVER, NEVER, "EPERM", "EPERM"),
+    "write /etc": ("EROFS",) * 5,
+    "write /usr": ("EROFS",) * 5,
+    "write state": ("done", "EACCES", "EACCES", "EACCES", "EACCES"),
+    "read state": ("done", "EACCES", "EACCES", "EACCES", "EACCES"),
+    "read configuration": ("done", "EACCES", "EACCES", "EACCES", "ENOENT"),
+    "read home": ("EACCES",) * 5,
+    "capture's door": ("done", "done", "EACCES", "EACCES", "EACCES"),
+    "exporter's door": ("done", "EACCES", "done", "EACCES", "EACCES"),
+    "prober's door": ("done", "EACCES", "EACCES", "done", "EACCES"),
+    "notifier's door": ("done", "EACCES", "EACCES", "EACCES", "done"),
+    "relay's password": ("ENOENT", "ENOENT", "ENOENT", "ENOENT", "done"),
+    "read credentials": ("EACCES",) * 5,
+    "control": ("done", "EACCES", "EACCES", "EACCES", "EACCES"),
+    "memory W+X": ("EPERM",) * 5,
+    "namespace": ("EPERM",) * 5,
+    "clock": ("EPERM",) * 5,
+    "others' processes": ("ESRCH",) * 5,
+    "kernel's log": ("ENOENT",) * 5,
+    "read disk": ("ENOENT",) * 5,
 }
 
 
@@ -60,8 +63,12 @@ def pids(machine: Machine, *roles: str) -> dict[str, str]:
     return {role: of(machine, role, "MainPID") for role in roles}
 
 
-def reached(machine: Machine) -> set[str]:
-    return set(of(machine, "prober", "IPAddressAllow").split())
+def reached(machine: Machine, role: str = "prober") -> set[str]:
+    return set(of(machine, role, "IPAddressAllow").split())
+
+
+def knocked(machine: Machine, address: str, role: str = "prober") -> str:
+    return machine.run(_KNOCK.replace("ROLE", role).format(address))
 
 
 def waited(seconds: float, what: Callable[[], bool]) -> None:
@@ -189,21 +196,50 @@ def test_a_prober_is_there_where_probes_are_armed_and_reaches_whom_the_register_
     configure(ready, CONFIGURATION.format(armed="true"))
     waited(15, lambda: of(ready, "prober", "ActiveState") == "active")
     waited(15, lambda: reached(ready) == {"192.0.2.0/28", "203.0.113.0/28"})
-    assert ready.run(_KNOCK.format("192.0.2.1")) == "ECONNREFUSED"
-    assert ready.run(_KNOCK.format("198.51.100.1")) == DROPPED
-    assert ready.run(_KNOCK.format("127.0.0.1")) == DROPPED
+    assert knocked(ready, "192.0.2.1") == "ECONNREFUSED"
+    assert knocked(ready, "198.51.100.1") == DROPPED
+    assert knocked(ready, "127.0.0.1") == DROPPED
 
     agent, prober = of(ready, "agent", "MainPID"), of(ready, "prober", "MainPID")
     ready.run("knockfirst consent object --control /run/knockfirst/control --customer C-1")
     waited(15, lambda: reached(ready) == {"203.0.113.0/28"})
-    assert ready.run(_KNOCK.format("192.0.2.1")) == DROPPED
+    assert knocked(ready, "192.0.2.1") == DROPPED
     assert pids(ready, "agent", "prober") == {"agent": agent, "prober": prober}
 
     configure(ready, CONFIGURATION.format(armed="false"))
     waited(15, lambda: of(ready, "prober", "ActiveState") == "inactive")
 
 
+def test_a_notifier_is_there_where_there_is_a_relay_and_reaches_that_alone(ready: Machine) -> None:
+    assert of(ready, "notifier", "ActiveState") == "inactive"
+    ready.run("echo 192.0.2.1 relay.isp.example >>/etc/hosts")
+    relay = '[notices]\nrelay = "relay.isp.example:587"\nsender = "notices@isp.example"\n'
+    configure(ready, CONFIGURATION.format(armed="false") + relay)
+    waited(15, lambda: of(ready, "notifier", "ActiveState") == "active")
+    assert reached(ready, "notifier") == {"192.0.2.1/32"}
+    assert knocked(ready, "192.0.2.1", "notifier") == "ECONNREFUSED"
+    assert knocked(ready, "198.51.100.1", "notifier") == DROPPED
+    assert knocked(ready, "127.0.0.1", "notifier") == DROPPED
+    agent, first = of(ready, "agent", "MainPID"), of(ready, "notifier", "MainPID")
+
+    configure(ready, CONFIGURATION.format(armed="false") + relay.replace("relay.isp.example:", "198.51.100.1:"))
+    waited(15, lambda: reached(ready, "notifier") == {"198.51.100.1/32"})
+    waited(15, lambda: of(ready, "notifier", "MainPID") not in ("0", first))
+
+    configure(ready, CONFIGURATION.format(armed="false") + relay + 'user = "notices"\n')
+    waited(15, lambda: of(ready, "notifier", "ExecMainStatus") == "78")
+    assert "needs the credential relay-password" in ready.run("journalctl -u knockfirst-notifier")
+    ready.run("install -d -m 0700 /etc/credstore; echo secret >/etc/credstore/knockfirst.relay-password")
+    ready.run("systemctl start knockfirst-notifier")
+    assert of(ready, "notifier", "ActiveState") == "active"
+
+    configure(ready, CONFIGURATION.format(armed="false"))
+    waited(15, lambda: of(ready, "notifier", "ActiveState") == "inactive")
+    assert of(ready, "agent", "MainPID") == agent
+
+
 def test_each_role_may_what_it_must_and_nothing_else(ready: Machine) -> None:
+    ready.run("install -d -m 0700 /etc/credstore; echo secret >/etc/credstore/knockfirst.relay-password")
     came = {}
     for role in ROLES:
         ready.run(f"systemctl start trial-{role}")

@@ -14,8 +14,8 @@ from agent.errors import InputError
 from agent.lab import leave
 from agent.office import Office, Who
 from agent.privacy import cidrs, minus, one, union
-from agent.sections import Config
-from agent.verbs.allowed import aggregated, listed
+from agent.sections import Config, Notices
+from agent.verbs.allowed import aggregated, listed, relays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,3 +102,11 @@ def test_joining_loses_nobody_and_fits(texts: list[str], most: int) -> None:
 def test_joining_widens_no_more_than_it_has_to() -> None:
     ranges = union([one(text) for text in ("192.0.2.0/25", "192.0.2.128/26", "10.0.0.0/24", "2001:db8::/64")])
     assert aggregated(ranges, 3) == ["2001:db8::/64", "10.0.0.0/24", "192.0.2.0/24"]
+
+
+def test_where_the_notifier_has_to_connect_to_is_what_the_configuration_names(office: Office) -> None:
+    assert list(relays(office, {}, ME)) == [{"hosts": []}]
+    office.config = Config(
+        notices=Notices(relay="[2001:db8::25]:587", sender="a@example.net", webhook="https://hooks.example.net/x")
+    )
+    assert list(relays(office, {}, ME)) == [{"hosts": ["2001:db8::25", "hooks.example.net"]}]
