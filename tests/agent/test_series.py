@@ -21,6 +21,7 @@ from agent.messages import validated
 from agent.model import Endpoint, Observation
 from agent.pseudonym import Pseudonyms
 from agent.series import Series, naming
+from tests.agent.test_service import living, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -296,3 +297,24 @@ def test_where_nothing_is_kept_the_pseudonyms_are_those_of_this_process() -> Non
     names = naming(None, configured(servers=1))
     assert names() is names()
     assert names().of("192.0.2.1", NOON) != naming(None, configured(servers=1))().of("192.0.2.1", NOON)
+
+
+def test_a_real_agent_tells_it_beside_its_snapshots(tmp_path: Path) -> None:
+    with living(tmp_path, configured(servers=10)) as house:
+        exporter = house.link("exporter", Type.SECTION, Type.SNAPSHOT, Type.SERVERS)
+        house.capture().send(Type.OBSERVATIONS, {"told": [told("192.0.2.1"), told("2001:db8::25")]})
+        servers: list[str] = []
+        while len(servers) < 2:
+            received = exporter.receive()
+            assert received is not None
+            message = validated(*received)
+            if received[0] is Type.SNAPSHOT:
+                exporter.send(Type.SHOWN, {"number": message.number})
+            if received[0] is Type.SERVERS:
+                servers = message.servers
+                # What came after the first round is in the next, which is not waited for here.
+                if len(servers) < 2:
+                    exporter.close()
+                    exporter = house.link("exporter", Type.SECTION, Type.SNAPSHOT, Type.SERVERS)
+        assert len(set(servers)) == 2
+        assert "192.0.2" not in json.dumps(servers)
