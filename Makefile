@@ -7,7 +7,7 @@ SOURCES := $(shell find agent collectors probes exporters -type f ! -name '*.pyc
 # How many processes run the tests: a number, or auto (tests/conftest.py says what that is).
 WORKERS ?= auto
 
-.PHONY: install deb demo test check bench golden fuzz grafana lock clean
+.PHONY: install deb demo test check bench golden fuzz grafana reference lock clean
 
 install: $(VENV)/.installed
 
@@ -52,6 +52,10 @@ golden: install
 # Dashboards, rules and provisioning files, from grafana/*.py. RUNBOOK says where docs/runbook.md is published.
 grafana: install
 	$(BIN)/python -m grafana.build $(if $(RUNBOOK),--runbook $(RUNBOOK))
+
+# docs/metrics.md, from the table that the exporter goes by.
+reference: install
+	$(BIN)/python -m exporters.reference
 
 fuzz: install
 	$(BIN)/python -m pytest tests/fuzz --fuzz-seconds $(or $(FUZZ_SECONDS),30)

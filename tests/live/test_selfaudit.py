@@ -52,7 +52,7 @@ def daemon(world: World, directory: Path) -> Daemon:
 
 def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world: World, tmp_path: Path) -> None:
     def selfaudit(state: str) -> float:
-        return running.total("knockfirst_selfaudit_connections", state=state)
+        return running.total("knockfirst_selfaudit_connections_total", state=state)
 
     with daemon(world, tmp_path) as running:
         before = running.total("knockfirst_observations_total")
@@ -68,7 +68,7 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
         wait(lambda: selfaudit("matched") >= 1, 5, lambda: running.log)
         samples = running.settled()
         knocks = total(samples, "knockfirst_capture_events_total", event="knocks")
-        assert knocks == total(samples, "knockfirst_selfaudit_connections") == selfaudit("matched")
+        assert knocks == total(samples, "knockfirst_selfaudit_connections_total") == selfaudit("matched")
         assert total(samples, "knockfirst_selfaudit_syn_minus_intents") == 0
         assert before < total(samples, "knockfirst_observations_total")
 
