@@ -52,7 +52,7 @@ def _parser() -> ArgumentParser:
     one.add_argument("--html", action="store_true", help="the HTML part in place of the text")
     one.add_argument("--no-links", action="store_true", help="as it is where there is no public page")
     one.add_argument("--letter", metavar="FILE", help="write the letter as PDF there")
-    one.add_argument("--date", metavar="DAY", default="", help="date of the letter, like 2026-11-24")
+    one.add_argument("--date", metavar="DAY", default="", help="date of the letter, like 2026-11-24; of a case: today")
     one.add_argument("--templates", metavar="DIR", help="your templates; without it, notices.templates")
     one.add_argument("--check", action="store_true", help="look at every text of yours in both languages, print none")
     add_options(one)
@@ -102,16 +102,16 @@ def _found(options: Namespace) -> Iterator[Facts]:
 
 
 def _letter(facts: Facts, own: str, options: Namespace) -> int:
-    from datetime import date
+    from datetime import UTC, date, datetime
 
     from exporters.notices.letter import letter
 
-    if options.date:
-        try:
-            date.fromisoformat(options.date)
-        except ValueError:
-            raise InputError(f"--date {options.date}: is no day; write it like 2026-11-24") from None
-    made = letter(facts, own, options.date)
+    today = "" if options.case is None else datetime.now(UTC).date().isoformat()
+    try:
+        day = date.fromisoformat(options.date).isoformat() if options.date else today
+    except ValueError:
+        raise InputError(f"--date {options.date}: is no day; write it like 2026-11-24") from None
+    made = letter(facts, own, day)
     try:
         Path(options.letter).write_bytes(made)
     except OSError as error:
