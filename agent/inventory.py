@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.exchange.assess import EXCHANGE, assess, evidence_of
 from agent.model import timeless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
     from agent.exchange.catalogue import Catalogue
     from agent.exchange.fingerprint import Book
+    from agent.leave import Refused
     from agent.model import Assessment, Evidence, Observation
     from agent.waiting import Fact
 
@@ -38,6 +39,14 @@ class _Server:
         self.signed = False
         self.seen = 0.0
         self.assessed: tuple[date, Assessment] | None = None
+
+
+class Seen(NamedTuple):
+    """What looking knows, and of each server that it would be worth knocking at why nobody does, as it is now."""
+
+    inventory: Inventory
+    refusals: Mapping[str, Refused]
+    today: date
 
 
 class Inventory:

@@ -16,7 +16,7 @@ from agent.audit.log import AuditError
 from agent.consent.decide import decide
 from agent.consent.history import History
 from agent.ipc import Type
-from agent.leave import OUTCOMES, PROBES, REASONS, Budget, Grant, Refusal, Request
+from agent.leave import OUTCOMES, PROBES, REASONS, Budget, Grant, Refusal, Refused, Request
 from agent.model import Endpoint, Observation
 
 if TYPE_CHECKING:
@@ -41,14 +41,6 @@ class Candidate(NamedTuple):
     address: str
     port: int
     sighting: Sighting | None
-
-
-class Refused(NamedTuple):
-    """Why a server that it may be worth knocking at is not, and since when (seconds since the epoch)."""
-
-    reason: str
-    detail: str
-    time: float
 
 
 class Knocking:

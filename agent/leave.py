@@ -174,6 +174,14 @@ class Refusal(NamedTuple):
     detail: str
 
 
+class Refused(NamedTuple):
+    """Why a server that it would be worth knocking at is not, and since when."""
+
+    reason: Reason
+    detail: str
+    time: float
+
+
 class Leave(NamedTuple):
     """What a decision allows, before it is on record: whose server it is, and by which record (id and hash)."""
 

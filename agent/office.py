@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from agent.audit.entry import Entry
     from agent.cases.book import Book
     from agent.cases.tells import Tells
+    from agent.inventory import Seen
     from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
-    from agent.verbs.console import Seen
 
 DAY = 86_400.0
 _STEP = 1.0  # seconds by which a clock that is well may be set back

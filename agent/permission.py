@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agent import desk, ipc
 from agent.consent import probing_txt
 from agent.effects import Effects
+from agent.inventory import Seen
 from agent.ipc import Type
 from agent.keeping import directory_of
 from agent.knocking import Candidate, Knocking
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from agent.leave import Sighting
     from agent.model import Observation
     from agent.sections import Config
-    from agent.verbs.console import Seen
 
 _PORTION = 2000  # prefixes in one message
 _LOOK = 0.25  # seconds between two looks at dropped files and at what time alone has changed
@@ -261,8 +261,6 @@ class Permission:
         return sighting(self._inventory.assessment(address, self._today()), facts, port)
 
     def _seen(self) -> Seen:
-        from agent.verbs.console import Seen
-
         return Seen(self._inventory, self._knocking.refusals, self._today())
 
     def _send(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:

@@ -20,9 +20,9 @@ from agent.ipc import Type
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.inventory import Seen
     from agent.notice import View
     from agent.office import Office
-    from agent.verbs.console import Seen
 
 # Page -> its verb, imported only when it is used.
 PAGES = {

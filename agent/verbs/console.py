@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from agent.audit.entry import Item
 from agent.errors import InputError
@@ -19,11 +19,9 @@ from agent.sighted import port_of, worth_knocking
 from agent.verbs.probe import considered, ended_or_not, holders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from datetime import date
+    from collections.abc import Iterable, Iterator
 
-    from agent.inventory import Inventory
-    from agent.knocking import Refused
+    from agent.inventory import Seen
     from agent.model import Assessment, Evidence, Finding
     from agent.office import Office
     from agent.outline import Outline
@@ -39,14 +37,6 @@ _OUTLINED = ("product", "generation", "verdict", "support")
 
 Row = dict[str, Any]
 Words = dict[str, str]
-
-
-class Seen(NamedTuple):
-    """What looking knows, and of each server that it would be worth knocking at why nobody does."""
-
-    inventory: Inventory
-    refusals: Mapping[str, Refused]
-    today: date
 
 
 def recent(office: Office, words: Words, user: str, seen: Seen) -> Iterator[Row]:

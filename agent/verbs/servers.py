@@ -22,12 +22,12 @@ from agent.verbs.probe import holders
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from agent.inventory import Seen
     from agent.leave import Conditions
     from agent.model import Assessment
     from agent.office import Office, Who
     from agent.outline import Outline
     from agent.privacy import Ranges
-    from agent.verbs.console import Seen
 
 PAGE = 500  # servers in one answer
 _NAMES = 4  # of one server

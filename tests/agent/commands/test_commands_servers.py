@@ -19,11 +19,10 @@ from agent.consent.written import body
 from agent.desk import answered
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
-from agent.inventory import Inventory
+from agent.inventory import Inventory, Seen
 from agent.model import Endpoint, Observation
 from agent.office import Office
 from agent.verbs import servers as verb
-from agent.verbs.console import Seen
 from tests.agent.consent.offices import HOST, WHO, agreed
 
 Out = pytest.CaptureFixture[str]

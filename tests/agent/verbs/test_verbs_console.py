@@ -13,12 +13,11 @@ from agent.audit.log import AuditError
 from agent.errors import InputError
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
-from agent.inventory import Inventory
-from agent.knocking import Refused
+from agent.inventory import Inventory, Seen
 from agent.lab import leave
+from agent.leave import Refused
 from agent.model import Endpoint, Observation
 from agent.verbs import console
-from agent.verbs.console import Seen
 from tests.agent.leaving import HOST, NET, OTHER_HOST, START, Clock, opened
 
 if TYPE_CHECKING:

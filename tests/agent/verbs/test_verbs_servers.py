@@ -15,13 +15,12 @@ from agent.believed import OPEN, STATUSES, aggregates
 from agent.errors import InputError, UnavailableError
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
-from agent.inventory import Inventory
+from agent.inventory import Inventory, Seen
 from agent.lab import leave
 from agent.model import Endpoint, Observation
 from agent.office import Who
 from agent.sighted import sighting
 from agent.verbs import servers
-from agent.verbs.console import Seen
 from tests.agent.leaving import HOST, NET, OTHER_HOST, START, Clock, opened
 
 if TYPE_CHECKING:
