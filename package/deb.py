@@ -26,7 +26,7 @@ SOURCE = Path(__file__).resolve().parent.parent
 MAINTAINER = "knockfirst <knockfirst@example.org>"
 PLACE = "/opt/knockfirst"
 CONFIGURATION = "/etc/knockfirst/knockfirst.toml"
-_OURS = ("agent", "collectors", "probes", "exporters", "docs", "pyproject.toml", "README.md", "LICENSE")
+_BESIDE = ("docs", "pyproject.toml", "README.md", "LICENSE")
 _NOT = shutil.ignore_patterns("__pycache__", "*.pyc", "*.egg-info")
 _MINOR = f"3.{sys.version_info.minor}"
 # The interpreter that will run it: Debian's own, of the version that the locked packages were chosen for.
@@ -72,7 +72,7 @@ def build(source: Path, to: Path, kept: Path, epoch: int) -> Made:
         _shared(source, root)
         _papers(source, root, inside, version, epoch)
         _compiled(root, epoch)
-        _control(root, version, inside)
+        _control(source, root, version, inside)
         architecture = _said("dpkg", "--print-architecture")
         package = to / f"knockfirst_{version}_{architecture}.deb"
         to.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,10 @@ def build(source: Path, to: Path, kept: Path, epoch: int) -> Made:
 def _program(source: Path, root: Path, scratch: Path, kept: Path, epoch: int) -> list[wheels.Wheel]:
     """The environment in its place: interpreter, libraries, the command. Gives what is inside, but for our own."""
     copied = scratch / "source"
-    for name in _OURS:
+    copied.mkdir()
+    said = tomllib.loads((source / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]["include"]
+    ours = [path.name for pattern in said for path in source.glob(pattern) if path.is_dir()]
+    for name in (*ours, *_BESIDE):
         if (source / name).is_dir():
             shutil.copytree(source / name, copied / name, ignore=_NOT)
         else:
@@ -160,7 +163,7 @@ def _compiled(root: Path, epoch: int) -> None:
     )
 
 
-def _control(root: Path, version: str, inside: list[wheels.Wheel]) -> None:
+def _control(source: Path, root: Path, version: str, inside: list[wheels.Wheel]) -> None:
     files = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
     size = sum(-(-path.stat().st_size // 1024) for path in files)
     nearest = sys.version_info.minor + 1
@@ -182,8 +185,11 @@ def _control(root: Path, version: str, inside: list[wheels.Wheel]) -> None:
     _write(root, "/DEBIAN/conffiles", f"{CONFIGURATION}\n")
     sums = (f"{hashlib.md5(path.read_bytes()).hexdigest()}  {path.relative_to(root)}\n" for path in files)  # noqa: S324
     _write(root, "/DEBIAN/md5sums", "".join(sums))
-    for script in sorted((SOURCE / "package/maintainer").iterdir()):
-        _write(root, f"/DEBIAN/{script.name}", script.read_text(), mode=0o755)
+    users = re.findall(r"^u (\S+)", (source / "systemd/sysusers.d/knockfirst.conf").read_text(), re.M)
+    directories = re.findall(r"^d (\S+)", (source / "systemd/tmpfiles.d/knockfirst.conf").read_text(), re.M)
+    for script in sorted((source / "package/maintainer").iterdir()):
+        text = script.read_text().replace("@USERS@", " ".join(users)).replace("@DIRECTORIES@", " ".join(directories))
+        _write(root, f"/DEBIAN/{script.name}", text, mode=0o755)
 
 
 def _packed(root: Path, package: Path, epoch: int) -> None:
