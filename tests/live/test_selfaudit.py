@@ -81,7 +81,7 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
             rogue.bind((SOURCE, 0))
             rogue.settimeout(5)
             rogue.connect((WEB, 443))
-        wait(lambda: selfaudit("waiting") == 1, 5, lambda: running.log)
+        wait(lambda: running.total("knockfirst_selfaudit_waiting_connections") == 1, 5, lambda: running.log)
         # What the clients of others do is nobody's business here.
         peers.visit_negatives(world)
         assert total(running.settled(), "knockfirst_capture_events_total", event="knocks") == knocks + 1
