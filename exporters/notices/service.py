@@ -61,6 +61,8 @@ class Tools:
         self._log = log
         self._sample = Sample()
         password = secret(credentials, "relay-password", "notices.user") if section.user else ""
+        if not (section.user + password).isascii():
+            raise ConfigError("notices.user: name and password are said in ASCII; have the relay give others")
         self.relay: Relay = mail.Relay(section, mail.tls(section), password, self._trouble, time.monotonic)
         self.bounces: Bounces | None = None
         if section.bounces:

@@ -267,13 +267,17 @@ def test_no_line_of_any_level_tells_of_anybody(begun: Callable[..., Role], tmp_p
     ("keys", "wanted"),
     [
         ({"user": "notices"}, "needs the credential relay-password; put it into /etc/credstore/"),
+        ({"user": "n\u00f3tices"}, "notices.user: name and password are said in ASCII"),
         ({"webhook": "https://hooks.isp.example/"}, "notices.webhook: needs the credential webhook-secret"),
         ({"tls": "tls", "ca": "/none"}, "notices.ca: /none: No such file"),
         ({"bounces": "/none"}, "notices.bounces: /none: No such file"),
     ],
 )
-def test_what_the_operator_has_to_mend_is_said(begun: Callable[..., Role], keys: dict[str, str], wanted: str) -> None:
-    role = begun(told(25, **keys))
+def test_what_the_operator_has_to_mend_is_said(
+    begun: Callable[..., Role], tmp_path: Path, keys: dict[str, str], wanted: str
+) -> None:
+    (tmp_path / "relay-password").write_text("a password")
+    role = begun(told(25, **keys), tmp_path if "n\u00f3tices" in keys.values() else None)
     said = role.process.communicate(timeout=20)[1].decode()
     assert (role.process.returncode, wanted in said, "Traceback" in said) == (78, True, False), said
 

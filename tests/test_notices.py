@@ -1,0 +1,133 @@
+"""From a case to the relay, with the agent's part and the notifier both as they are: whatever dies, one Message-ID."""
+
+from __future__ import annotations
+
+import signal
+import time
+from email import message_from_bytes
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agent.ipc import Type
+from agent.lab import leave
+from agent.messages import validated
+from tests.agent.telling_world import CUSTOMER, MAIL, World, world
+from tests.exporters.notices.relays import HANG_UP, Scripted
+from tests.exporters.notices.test_notifier_service import Role, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_AT_ONCE = 0.01  # seconds for which the notifier is listened to before the agent's clock goes on
+
+
+class Line:
+    """The agent's part and a notifier process, and what goes between them."""
+
+    def __init__(self, agent: World, relay: Scripted) -> None:
+        self.agent, self.relay = agent, relay
+        self.role = self._begun()
+        self._passed = 0
+        self.outcomes: list[str] = []
+
+    def _begun(self) -> Role:
+        return Role(told(self.relay.port))
+
+    def dies(self) -> None:
+        """The notifier does, and there is another."""
+        self.role.end(signal.SIGKILL)
+        self.agent.goes()
+        self.role = self._begun()
+        self.agent.comes()
+        self._passed = 0
+
+    def turn(self, stop: Callable[[Type], bool] = lambda kind: False) -> bool:
+        """Pass on what there is; True where ``stop`` said so of a message of the notifier's, which is lost then."""
+        assert self.agent.notifier is not None
+        said = self.agent.doors.told[self.agent.notifier]
+        for kind, body in said[self._passed :]:
+            self.role.link.send(kind, body)
+        self._passed = len(said)
+        if self.role.silent(_AT_ONCE):
+            return False
+        received = self.role.link.receive()
+        assert received
+        kind, body = received
+        if stop(kind):
+            return True
+        if kind is Type.SENT:
+            self.outcomes.append(body["outcome"])
+        assert self.agent.telling.took(self.agent.notifier, kind, validated(kind, body))
+        return False
+
+    def until(self, what: Callable[[], object], stop: Callable[[Type], bool] = lambda kind: False) -> None:
+        deadline = time.monotonic() + 30
+        while not what():
+            assert time.monotonic() < deadline, (self.outcomes, self.relay.said)
+            if self.turn(stop):
+                return
+            self.agent.passes(20.0, 20.0)
+
+    def sent(self) -> bool:
+        return self.agent.steps()[0] == ("tell", "sent")
+
+    def arrived(self) -> list[tuple[str | None, str | None]]:
+        mails = [message_from_bytes(mail) for mail in self.relay.mails]
+        return [(mail["To"], mail["Message-ID"]) for mail in mails]
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    with world(tmp_path) as agent, Scripted() as relay:
+        agent.sees()
+        agent.passes(2, 1.0)
+        made = Line(agent, relay)
+        yield made
+        made.role.end(signal.SIGKILL)
+
+
+def test_a_case_is_told_once(line: Line) -> None:
+    line.until(line.sent)
+    assert line.arrived() == [(MAIL, line.agent.step("tell").message_id)]
+    assert line.agent.telling.body()["uncertain"] == 0  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("lost", "uncertain"), [(Type.ABOUT, 0), (Type.SENT, 1)])
+def test_a_notifier_that_is_killed_leaves_one_message_id(line: Line, lost: Type, uncertain: int) -> None:
+    line.until(lambda: False, lambda kind: kind is lost)
+    line.dies()
+    line.until(line.sent)
+    step = line.agent.step("tell")
+    assert line.arrived() == [(MAIL, step.message_id)] * (1 + uncertain)
+    assert step.uncertain == uncertain
+
+
+@pytest.mark.parametrize("point", ["GREETING", "MAIL", "DATA", "content", "END"])
+def test_a_relay_that_hangs_up_gets_it_later(line: Line, point: str) -> None:
+    line.relay.says[point] = HANG_UP
+    line.until(lambda: line.outcomes)
+    line.relay.says.clear()
+    line.until(line.sent)
+    step = line.agent.step("tell")
+    assert len(line.arrived()) == 1 + (point == "END")
+    assert set(line.arrived()) == {(MAIL, step.message_id)}
+    assert step.uncertain == (line.outcomes[0] == "uncertain")
+
+
+def test_who_objects_between_recipient_and_data_is_sent_nothing(line: Line) -> None:
+    def objects(kind: Type) -> bool:
+        if kind is Type.ABOUT:
+            line.agent.office.record([leave.objected(CUSTOMER, None, line.agent.clock.wall)])
+        return False
+
+    line.until(lambda: line.outcomes, objects)
+    assert line.outcomes == ["cancelled"]
+    assert (line.arrived(), line.relay.verbs()[-1]) == ([], "RSET")
+
+
+def test_whom_the_relay_does_not_know_is_sent_nothing(line: Line) -> None:
+    line.relay.says["RCPT"] = f"550 5.1.1 <{MAIL}>: unknown"
+    line.until(lambda: ("tell", "refused") in line.agent.steps())
+    assert line.arrived() == []
