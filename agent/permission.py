@@ -331,9 +331,8 @@ def exporter_section(config: Config, now: float) -> dict[str, Any]:
     told = {"operator": config.consent.operator, "contact": config.probe.contact, "probing_txt": text}
     told["web_config"] = config.exporter.web_config
     viewers = list(config.exporter.viewers)
-    return {
-        "log": config.log.model_dump(), **{key: value for key, value in told.items() if value}, "viewers": viewers,
-    }  # fmt: skip
+    shown = {"viewers": viewers} if viewers else {}
+    return {"log": config.log.model_dump(), **{key: value for key, value in told.items() if value}, **shown}
 
 
 def watched(config: Config) -> tuple[str, ...]:
