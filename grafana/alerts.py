@@ -6,7 +6,7 @@ from grafana.rules import Alert, Group
 
 _ON = "{{ $labels.instance }}"
 _FLEET, _COLLECTOR, _CONSENT = "knockfirst-fleet", "knockfirst-collector", "knockfirst-consent"
-_EXPOSURE, _SELF = "knockfirst-exposure", "knockfirst-self"
+_EXPOSURE, _SELF, _TELLING = "knockfirst-exposure", "knockfirst-self", "knockfirst-telling"
 _EXPLOITABLE = "instance_cve:knockfirst_servers_exploitable:sum"
 # Only where the operator wants to knock, the pieces of it are missed.
 _WANTED = 'and on (job, instance) knockfirst_probe_missing{piece="armed"} == 0'
@@ -183,5 +183,14 @@ EXPOSURE = Group("knockfirst-exposure", (
           (_EXPOSURE, "Catalogue")),
 ))  # fmt: skip
 
-GROUPS = (ROUTER, CAPTURE, STORE, CONSENT, PROBES, EXPOSURE)
+TELLING = Group("knockfirst-telling", (
+    Alert("KnockfirstNoticesStuck", "warning", "15m", f"{_since('notices_oldest')} > 4 * 3600",
+          f"{_ON}: a message to a customer has waited for hours; the relay does not take it",
+          (_TELLING, "Oldest message")),
+    Alert("KnockfirstCaseWriteFailures", "critical", "0m",
+          "increase(knockfirst_case_write_failures_total[10m]) > 0",
+          f"{_ON}: cases cannot be written; customers are not told", (_TELLING, "Writes failed")),
+))  # fmt: skip
+
+GROUPS = (ROUTER, CAPTURE, STORE, CONSENT, PROBES, EXPOSURE, TELLING)
 ALERTS = tuple(alert for group in GROUPS for alert in group.rules)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from grafana.boards import collector, consent, exposure, fleet, itself, router
+from grafana.boards import collector, consent, exposure, fleet, itself, router, telling
 
-BOARDS = (fleet.BOARD, collector.BOARD, consent.BOARD, exposure.BOARD, router.BOARD, itself.BOARD)
+BOARDS = (fleet.BOARD, collector.BOARD, consent.BOARD, exposure.BOARD, telling.BOARD, router.BOARD, itself.BOARD)

@@ -55,6 +55,7 @@ _MADE = "knockfirst_audit_offbox_checkpoint_timestamp_seconds"
 _WITHIN = 'knockfirst_limit_seconds{limit="checkpoint"}'
 _SYNCED = 'knockfirst_mapping_synced_timestamp_seconds{source="crm"}'
 _FRESH = 'knockfirst_limit_seconds{limit="mapping"}'
+_WAITS = "knockfirst_notices_oldest_timestamp_seconds"
 _UNENDED = "knockfirst_audit_intents_without_outcome"
 _REACH = 'knockfirst_catalogue_reach_timestamp_seconds{part="kev"}'
 _SHELL = 'knockfirst_servers_exposed{cve="CVE-2021-34473",kev="%s",status="%s"}'
@@ -305,6 +306,11 @@ CASES = {
         ),
         _CVE,
     ),
+    "KnockfirstNoticesStuck": Case(
+        {_WAITS: "-14400x480"}, "16m",
+        (({_WAITS: "-14400x480"}, "14m"), ({_WAITS: "-13000x480"}, "16m")),
+    ),
+    "KnockfirstCaseWriteFailures": _counter("knockfirst_case_write_failures_total"),
 }  # fmt: skip
 
 # Further ways in which one fires.
