@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import os
+import signal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +23,25 @@ pytest_plugins = ["tests.live.took"]
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# With several workers each takes file after file. Of what is held to a time, one worker has the tests with worlds of
-# their own and another all the rest, so that no more than two of those are at work at once; they begin with them.
-_LANES = ("live", "timed")
+# With several workers each takes file after file. Of what is held to a time (that uses ``ahead``), one worker has the
+# tests with worlds of their own and another all the rest, so that no more than two of those are at work at once; they
+# begin with them.
+_WORLDS, _TIMED = "tests/live/", 'usefixtures("ahead")'
+_LANES = (_WORLDS, _TIMED)
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+
+
+@cache
+def _lane(file: str) -> str:
+    """The lane of a file of tests, "" without one."""
+    if file.startswith(_WORLDS):
+        return _WORLDS
+    path = Path(__file__).parents[1] / file
+    return _TIMED if path.is_file() and _TIMED in path.read_text() else ""
+
+
+def _file(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,42 +58,35 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(2 * processors, 4) if processors > 1 else 1
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
-    """What ``--dist loadgroup`` is: by lane, else by file."""
-    from xdist.scheduler import LoadGroupScheduling  # type: ignore[import-untyped]
+    """What ``--dist loadfile`` is: by lane, else by file."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-    class ByLaneOrFile(LoadGroupScheduling):  # type: ignore[misc]
+    class ByLaneOrFile(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            scope: str = super()._split_scope(nodeid)
-            return scope if scope in _LANES else nodeid.partition("::")[0]
+            file = _file(nodeid)
+            return _lane(file) or file
 
-    return ByLaneOrFile(config, log)
+    return ByLaneOrFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if worker and config.option.basetemp:
+    if not worker:
+        return
+    # A worker ends with whoever started it, however that ended, and takes down what it has built.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if config.option.basetemp:
         # Sockets are in the directories of tests, and the path of a socket has an end (unix(7)).
         config.option.basetemp = str(Path(config.option.basetemp).with_name(worker.removeprefix("gw")))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    lanes = {item: _lane(item) for item in items}
-    for item, lane in lanes.items():
-        if lane:
-            item.add_marker(pytest.mark.xdist_group(lane))
-    items.sort(key=lambda item: _LANES.index(lanes[item]) if lanes[item] else len(_LANES))
-
-
-def _lane(item: pytest.Item) -> str:
-    if item.nodeid.startswith("tests/live/"):
-        return "live"
-    return "timed" if "ahead" in getattr(item, "fixturenames", ()) else ""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: (*_LANES, "").index(_lane(_file(item.nodeid))))
 
 
 @pytest.fixture(scope="module")
