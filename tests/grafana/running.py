@@ -87,12 +87,15 @@ def _settings(directory: Path, doors: dict[str, Door]) -> Config:
     capture.write_bytes(files.pcap(servers.gathered(*knocked, *others, start=start)))
     (directory / "no").mkdir()
     (directory / "stop").touch()
+    (directory / "groups").mkdir()
+    (directory / "groups" / "nobody.txt").write_text("203.0.113.255/32\n")
     prefixes = [f"{server.address}" for server, _ in (*knocked, *others)]
     of = config(
         directory,
         capture={"files": [str(capture)], "interfaces": ["lo"], "prefixes": prefixes, "ignore_outgoing": True},
         consent={"drop": str(directory / "no")},
         probe={"kill_switch": str(directory / "stop")},
+        exporter={"listen": "127.0.0.1:0", "servers": 100, "groups": str(directory / "groups")},
     )
     now = time.time()
     agreed = (leave.agreed(who, [f"{door.address}/32"], now, port=door.port) for who, door in doors.items())

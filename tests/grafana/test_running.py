@@ -76,7 +76,7 @@ def _watch(prometheus: Prometheus, watched: Watched, jobs: int) -> None:
     """Let something happen between the scrapes of every job, and be scraped after it."""
     assert until(lambda: len(prometheus.now("count_over_time(up[1m]) > 1")) == jobs, 30)
     watched.happen()
-    seen = "knockfirst_objection_effect_seconds_count == 1"
+    seen = "knockfirst_objection_effect_seconds_count == 1 and on (job) count by (job) (knockfirst_server_info)"
     assert until(lambda: len(prometheus.now(seen)) == jobs, 30)
     scraped = len(prometheus.now("up[1m]")[0]["values"])
     assert until(lambda: len(prometheus.now("up[1m]")[0]["values"]) > scraped + 1, 30)
