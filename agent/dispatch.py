@@ -70,6 +70,7 @@ class Dispatch:
         self._waiting: dict[str, Waits] = {}  # step -> what it waits for; seconds since the epoch
         self._out: dict[str, str] = {}  # step -> case: what the notifier has before it
         self._ids: dict[str, tuple[str, str]] = {}  # Message-ID -> case and step
+        self._arrived: set[str] = set()  # steps of which the relay's next has said that they arrived
         self._unrecorded: dict[str, Sent] = {}
         self._next = float("-inf")
         self.uncertain = 0
@@ -215,7 +216,8 @@ class Dispatch:
             self._put(case.id, Event(self._office.now(), "bounced", {"id": ident, "status": told.status}))
             self._count(step, "bounced")
             self._owe(outcome("notice.bounced", case, step, {"status": told.status}))
-        elif told.action == "delivered":
+        elif told.action == "delivered" and ident not in self._arrived:
+            self._arrived.add(ident)  # a mailbox that cannot be marked says so again and again
             self._count(step, "delivered")
         return True
 
@@ -237,6 +239,7 @@ class Dispatch:
         for step in case.steps:
             self._waiting.pop(step.id, None)
             self._ids.pop(step.message_id, None)
+            self._arrived.discard(step.id)
 
     def oldest(self) -> float | None:
         """When the step was made that has waited longest; None where none does."""

@@ -29,13 +29,27 @@ def secret(path: Path, what: str, *, make: bool, key: str = "agent.state") -> by
     return held
 
 
-def entrusted(credential: str, path: Path, what: str, *, make: bool = True) -> bytes:
-    """The 32 bytes of systemd's credential of that name (LoadCredential= of systemd.exec(5)), else of the file.
+def credential(name: str) -> Path | None:
+    """The file of systemd's credential of that name (LoadCredential= of systemd.exec(5)); None where there is none.
 
-    Raises ConfigError, as ``secret`` does.
+    Raises ConfigError where that cannot be seen: nothing else is then taken in its place.
     """
     given = os.environ.get("CREDENTIALS_DIRECTORY")
-    if given and (there := Path(given) / credential).exists():
+    if not given:
+        return None
+    path = Path(given) / name
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"LoadCredential=: {path}: {error.strerror}; let the daemon's user read it") from None
+    return path
+
+
+def entrusted(name: str, path: Path, what: str, *, make: bool = True) -> bytes:
+    """The 32 bytes of systemd's credential of that name, else of the file. Raises ConfigError, as ``secret`` does."""
+    if there := credential(name):
         return secret(there, what, make=False, key="LoadCredential=")
     return secret(path, what, make=make)
 

@@ -8,7 +8,6 @@ period is part of what is hashed: each period every server has another pseudonym
 from __future__ import annotations
 
 import hmac
-import os
 import re
 import secrets
 import socket
@@ -16,7 +15,7 @@ from base64 import b32encode
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.keyfile import LENGTH, secret
+from agent.keyfile import LENGTH, credential, entrusted, secret
 from agent.schema import PSEUDONYM_KEY
 
 if TYPE_CHECKING:
@@ -81,12 +80,11 @@ def key(directory: Path | None) -> bytes:
 
     Where nothing is kept, it is one for as long as this process lives. Raises ConfigError.
     """
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    if given and (path := Path(given) / CREDENTIAL).exists():
-        return secret(path, "the key of the pseudonyms", make=False, key="LoadCredential=")
-    if directory is None:
-        return secrets.token_bytes(LENGTH)
-    return secret(directory / PSEUDONYM_KEY, "the key of the pseudonyms", make=True)
+    what = "the key of the pseudonyms"
+    if directory is not None:
+        return entrusted(CREDENTIAL, directory / PSEUDONYM_KEY, what)
+    there = credential(CREDENTIAL)
+    return secret(there, what, make=False, key="LoadCredential=") if there else secrets.token_bytes(LENGTH)
 
 
 def opened(directory: Path | None, days: int) -> Pseudonyms:

@@ -128,3 +128,10 @@ def test_a_key_that_may_not_be_read_is_told_with_its_place(tmp_path: Path) -> No
     (tmp_path / PSEUDONYM_KEY).mkdir()
     with pytest.raises(ConfigError, match=r"agent.state: .*pseudonym.key: Is a directory; the key of the pseudonyms"):
         key(tmp_path)
+
+
+def test_credentials_that_cannot_be_looked_at_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "no-directory").write_text("")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "no-directory"))
+    with pytest.raises(ConfigError, match=r"LoadCredential=: .*/pseudonym: Not a directory; let the daemon's user"):
+        opened(tmp_path, 30)
