@@ -42,9 +42,10 @@ def aggregates(
     counting = _Counting(known, at)
     for assessment in assessments:
         counting.take(assessment)
-    exposed = {(cve, status): 0 for cve in kev for status in ("vulnerable", "unknown")} | _of_some(known, kev)
+    exposed = {(cve, "vulnerable"): 0 for cve in kev} | _of_some(known, kev)
     for (cve, status), count in counting.exposed().items():
-        if cve in kev:
+        # What nobody can tell is nearly one number for all CVEs: that of servers whose build is not known exactly.
+        if cve in kev and (status != "unknown" or kev[cve]):
             exposed[cve, status] = count
     servers, ended, chains = counting.servers, counting.ended(), counting.chains()
     return {
@@ -60,11 +61,13 @@ def aggregates(
 
 
 def _of_some(known: Catalogue, kev: Mapping[str, bool]) -> dict[tuple[str, str], int]:
-    """What can be of some CVEs alone: where there is a setting beside the update, or the build does not decide."""
+    """What is of some CVEs alone: a setting beside the update, a build that does not decide, what nobody can tell."""
     flaws = [flaw for flaw in known.flaws if flaw.cve in kev]
-    return {(flaw.cve, "fixed_if_configured"): 0 for flaw in flaws if flaw.config} | {
-        (flaw.cve, "possible"): 0 for flaw in flaws if flaw.settings or not flaw.build_decides
-    }
+    return (
+        {(flaw.cve, "fixed_if_configured"): 0 for flaw in flaws if flaw.config}
+        | {(flaw.cve, "possible"): 0 for flaw in flaws if flaw.settings or not flaw.build_decides}
+        | {(cve, "unknown"): 0 for cve, exploited in kev.items() if exploited}
+    )
 
 
 def reach(known: Catalogue) -> dict[str, float]:

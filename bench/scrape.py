@@ -24,6 +24,7 @@ from typing import Any
 
 from agent.believed import aggregates
 from agent.build import BuildRange, generation_of
+from agent.cases.counted import ANSWERS, UNTOLD, counted, no_steps
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
 from agent.ipc import Type
@@ -105,7 +106,7 @@ def made(servers: list[Assessment], some: random.Random, interfaces: tuple[str, 
             "observations": 1, "servers": 2, "bytes": 3, "deleted": {"age": 4, "rows": 5}, "write_failures": 6,
             "retention_last_success": 7.0,
         },
-        "permission": _permitted(some),
+        "permission": _permitted(some), "telling": _telling(some),
     }  # fmt: skip
     taken = validated(Type.SNAPSHOT, body)
     assert isinstance(taken, Snapshot)
@@ -128,6 +129,20 @@ def _permitted(some: random.Random) -> dict[str, Any]:
         "checkpoint_made": 1.0, "checkpoint_failures": 0, "objections": counts(OBJECTED), "effects_pending": 0,
         "effect_seconds": Delays().body(), "self_audit": counts(FITS), "by_leave": counts(CUSTOMERS),
         "covered": counts(SERVERS),
+    }  # fmt: skip
+
+
+def _telling(some: random.Random) -> dict[str, Any]:
+    cases = counted([], 0.0)
+    return {
+        "cases": [row | {"count": some.randrange(1 << 10)} for row in cases["cases"]], "tasks": cases["tasks"],
+        "notices": [
+            {"step": step, "channel": channel, "outcome": outcome, "count": some.randrange(1 << 10)}
+            for step, channel, outcome in no_steps()
+        ],
+        "uncertain": 1, "waiting": 1, "oldest": 1.0, "fix_seconds": Delays().body(),
+        "answers": dict.fromkeys(ANSWERS, 1), "rechecks": dict.fromkeys(("granted", *REASONS), 1),
+        "untold": dict.fromkeys(UNTOLD, 1), "failures": 0, "retention_last_success": 1.0,
     }  # fmt: skip
 
 

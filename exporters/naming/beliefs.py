@@ -24,9 +24,10 @@ BELIEFS = Section("What is believed of servers", (
            "so that there are a few dozen rows and not thousands"),
     Family("servers_exposed", "gauge", "Servers by CVE and status; kev is yes where CISA lists it as exploited.",
            {"cve": _CVES, "status": STATUSES, "kev": ("yes", "no")},
-           "servers by CVE: `vulnerable`; `possible` (the build alone does not decide; only of CVEs where that is so); "
-           "`fixed_if_configured` (an update alone does not suffice; only of CVEs that have such a setting); `unknown` "
-           "(the build is not known exactly). `kev` is `yes` where CISA lists the CVE as exploited; those come first"),
+           "servers by CVE: `vulnerable`; `possible` (the build alone does not decide; only of CVEs where that is "
+           "so); `fixed_if_configured` (an update alone does not suffice; only of CVEs that have such a setting); "
+           "`unknown` (the build is not known exactly; only of the exploited ones, for of all others it is nearly "
+           "the same number). `kev` is `yes` where CISA lists the CVE as exploited; those come first"),
     Family("servers_exposed_chain", "gauge", "Servers by named chain of CVEs, and by how much of it is open.",
            {"chain": "the chains that the catalogue names, all of them from the start", "open": OPEN},
            "servers by the name under which an attack is known. `all`: every link that concerns this generation is "

@@ -44,7 +44,11 @@ SERVERS = st.builds(
 def one_by_one(servers: list[Assessment]) -> tuple[Counter[str], Counter[tuple[str, str]]]:
     exposed: Counter[tuple[str, str]] = Counter()
     for each in servers:
-        exposed.update((f.cve, f.status) for f in each.findings if f.cve and f.status in STATUSES)
+        exposed.update(
+            (f.cve, f.status)
+            for f in each.findings
+            if f.cve and f.status in STATUSES and (f.status != "unknown" or KEV[f.cve])
+        )
     return Counter(each.verdict for each in servers), exposed
 
 
