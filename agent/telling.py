@@ -12,14 +12,16 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
-from agent.answering import Answering
+from agent.answering import OFFERED, STOP, Answering
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.cases.book import BookError
 from agent.cases.case import PENDING, Event
 from agent.cases.counted import UNTOLD, Fixes, counted
 from agent.cases.facts import Own, Papers, asked, facts
+from agent.cases.helped import Counts, helped
 from agent.cases.ladder import due, stands
+from agent.cases.links import links
 from agent.casework import Casework
 from agent.dispatch import Dispatch
 from agent.exchange.catalogue import catalogue
@@ -82,6 +84,7 @@ class Telling:
         self._queue: deque[str] = deque()
         self._owed: list[Item] = []
         self._fixes = Fixes()
+        self._came = Counts()
         self._failures = 0
         self._last_success = 0.0
         self._shown: dict[str, Any] = {}
@@ -151,6 +154,8 @@ class Telling:
         case = book.put(ident, *events) if ident else book.begin(events[0])
         if case.state == "closed_fixed" and before is not None and before.state != case.state:
             self._fixes.observe(case.since - case.opened)
+        if before is not None and before.live and not case.live:
+            self._came.add(helped(self._office.book.events(case.id)))
         tasks = [step for step in case.steps if not step.mail and step.outcome == PENDING and not stands(case, step)]
         if tasks:
             case = book.put(ident, *(Event(case.since, "cancelled", {"id": step.id}) for step in tasks))
@@ -171,6 +176,7 @@ class Telling:
             config.consent.operator, config.probe.contact or config.notices.route, lang,
             zone(self._office, case.customer), offer=config.notices.offer_help and message == "tell",
             deleted=self._deleted(case),
+            links=links(config, message, self._office.book.token(case.id), OFFERED.get(case.state, (STOP,))),
         )  # fmt: skip
         proof = papers(self._office, case.customer, case.address) if asked(assessment) else Papers()
         return facts(case, message, assessment, catalogue(), self._today(), own, proof)
@@ -201,9 +207,7 @@ class Telling:
     def _work(self, now: float) -> None:
         """Raises AuditError, BookError: then it is tried again at the next tick."""
         office = self._office
-        if self._owed:
-            office.record(self._owed)
-            self._owed = []
+        self._pay()
         if not self._begun:
             self._last_success = office.book.last_success(RETENTION)
             self._dispatch.begin()
@@ -222,10 +226,11 @@ class Telling:
             live = (case.address for case in self._office.book.cases.values() if case.live or _may_close(case))
             self._queue.extend(dict.fromkeys((*self._inventory.signed(), *live)))
         conditions = self._office.conditions()
-        while self._queue and not self._owed:
+        while self._queue and self._monotonic() - now < _MOST:
             self._see_to(self._queue.popleft(), conditions)
-            if self._monotonic() - now >= _MOST:
-                return
+        self._pay()
+
+    def _pay(self) -> None:
         if self._owed:
             self._office.record(self._owed)
             self._owed = []
@@ -330,6 +335,9 @@ class Telling:
             "waiting": len(self._dispatch.waiting()),
             "oldest": oldest,
             "fix_seconds": self._fixes.body(),
+            "came": self._came.rows(),
+            "after_seconds": self._came.after(),
+            "notifier": bool(self._doors.inside("notifier")),
             "answers": dict(self._answering.counts),
             "rechecks": dict(self._rechecks.decisions),
             "untold": dict.fromkeys(UNTOLD, 0) | Counter(self._casework.paused.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.build import BuildRange
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from agent.cases.case import Case
     from agent.exchange.catalogue import Catalogue
     from agent.exchange.known import Known
-    from agent.model import Assessment
+    from agent.model import Assessment, Finding
 
 MOST = 12  # holes that are listed; of the others it is told how many there are
 _MOST_CVES = 16
@@ -60,7 +61,12 @@ class Judged(NamedTuple):
 
 def judged(assessment: Assessment) -> Judged:
     """How bad it is. A hole that is known to be exploited and open here was exploited before its fix came here."""
-    holes = tuple(grouped(assessment.findings))
+    return _judged(assessment.findings)
+
+
+@lru_cache(1024)  # servers of one build share their findings
+def _judged(findings: tuple[Finding, ...]) -> Judged:
+    holes = tuple(grouped(findings))
     exploited = tuple(hole.key for hole in holes if hole.kev and hole.status == "vulnerable")
     return Judged(severity(holes), holes, exploited)
 

@@ -40,14 +40,21 @@ class Play:
         """The notifier does what it has before it; now and then it, or the agent, is killed at the worst time."""
         fresh = self.made.dues()[self.told :]
         self.told += len(fresh)
-        for due in fresh:
-            self._deliver(due)
+        self.open += fresh
+        slow, self.open = self.open, []
+        while slow:
+            due = slow.pop(0)
+            if self.chance.random() < 0.5:
+                self.open.append(due)  # the relay takes its time
+            elif self._deliver(due):
+                self.open, slow = [], []  # what it had before it has gone with it
 
-    def _deliver(self, due: Due) -> None:
+    def _deliver(self, due: Due) -> bool:
+        """Whether everybody begins anew after it."""
         holder = self.holder[str(due.facts.address)]
         if not self.made.about(due):
             self.made.says(Sent(id=due.id, outcome="cancelled"))
-            return
+            return False
         # A yes is a yes: from here on it may be in somebody's mailbox.
         assert due.facts.customer == holder, "to a next holder"
         assert holder not in self.objected, "after an objection"
@@ -58,17 +65,20 @@ class Play:
             self.made.goes()
             self.made.comes()
             self.told = 0
-        elif fate < 0.25:
+            return True
+        if fate < 0.25:
             self.agent_restarts()
-        else:
-            outcome = self.chance.choice(["sent"] * 6 + ["later", "refused", "uncertain"])
-            self.made.says(Sent(id=due.id, outcome=outcome, code=250))
-            if outcome == "sent" and self.chance.random() < 0.3:
-                self.made.says(Bounced(message_id=due.message_id, action="failed", status="5.1.1"))
+            return True
+        outcome = self.chance.choice(["sent"] * 6 + ["later", "refused", "uncertain"])
+        self.made.says(Sent(id=due.id, outcome=outcome, code=250))
+        if outcome == "sent" and self.chance.random() < 0.3:
+            self.made.says(Bounced(message_id=due.message_id, action="failed", status="5.1.1"))
+        return False
 
     def agent_restarts(self) -> None:
         self.made.office.book.close()
         self.made.office._book = None
+        self.open = []
         self.made = World(self.made.office, self.made.clock, self.made.inventory)
         self.made.comes()
         self.told = 0
@@ -102,7 +112,7 @@ class Play:
     def turn(self) -> None:
         rare: list[Callable[[], None]] = [self.objects, self.hands_over, self.agent_restarts]
         often: list[Callable[[], None]] = [self.sees, self.answers, self.passes, self.passes, self.passes]
-        self.chance.choice(rare if self.chance.random() < 0.06 else often)()
+        self.chance.choice(rare if self.chance.random() < 0.12 else often)()
         self.delivers()
 
     def ends(self) -> None:
