@@ -1,0 +1,60 @@
+"""docs/cases.md has the tables as they are in code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from agent.answering import OFFERED
+from agent.cases.case import STATES, TRANSITIONS
+from agent.cases.ladder import CLOSING, DAY, HOUR, LADDER, QUIETLY
+from agent.cases.severity import RULES
+
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cases.md").read_text(encoding="utf-8")
+
+
+def rows(title: str) -> dict[str, list[str]]:
+    """The table under a heading: the first column -> all of them."""
+    lines = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0].splitlines()
+    cells = [re.split(r" +\| +", line[2:-2]) for line in lines if line.startswith("| `")]
+    return {row[0].strip("`"): row for row in cells}
+    row[0].strip("`"): row for line in PAGE.splitlines() if (row := re.split(r" *\| *", line.strip("| "))) and row[0]
+}
+
+
+def test_states() -> None:
+    table = rows("States")
+    assert list(table) == list(STATES)
+    for state, meaning in STATES.items():
+        assert table[state][1] == meaning
+        said = {}
+        for part in table[state][2].split("; ") if TRANSITIONS[state] else ():
+            events, _, to = part.partition(" → ")
+            said |= dict.fromkeys(re.findall(r"`(\w+)`", events), to.strip("`"))
+        assert said == TRANSITIONS[state], state
+
+
+def test_severity() -> None:
+    table = re.findall(r"^\| (critical|high) \| (.+) \|$", PAGE, re.MULTILINE)
+    assert table == [(rule.severity, rule.why) for rule in RULES]
+
+
+def _written(seconds: float | None) -> str:
+    if seconds is None:
+        return "-"
+    if seconds == 0:
+        return "at once"
+    return f"+{seconds / HOUR:.0f} h" if seconds < DAY else f"+{seconds / DAY:.0f} d"
+
+
+def test_the_ladder() -> None:
+    for rung in (*LADDER, QUIETLY, CLOSING):
+        row = rows("The ladder")[rung.kind]
+        assert row[3] == ", ".join(rung.channels) and row[5] == (rung.unless or "-")
+        assert row[4] == (", ".join(rung.roles) or "the desk")
+        if rung is not QUIETLY:
+            assert row[1:3] == [_written(rung.critical), _written(rung.high)]
+
+
+def test_answers() -> None:
+    assert all(f"`{action}`" in PAGE for offered in OFFERED.values() for action in offered)
