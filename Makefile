@@ -58,7 +58,7 @@ reference: install
 	$(BIN)/python -m exporters.reference
 
 fuzz: install
-	$(BIN)/python -m pytest tests/fuzz --fuzz-seconds $(or $(FUZZ_SECONDS),30)
+	$(BIN)/python -m pytest -n $(shell nproc) tests/fuzz --fuzz-seconds $(or $(FUZZ_SECONDS),30)
 
 # Needs uv. The lock names no index: it holds versions and hashes only.
 lock:

@@ -46,7 +46,11 @@ def _file(nodeid: str) -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--fuzz-seconds", type=float, default=1.0, metavar="S", help="seconds of fuzzing for each target (default 1)"
+        "--fuzz-seconds",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="seconds of fuzzing for each target, of a processor (default 1)",
     )
     parser.addoption("--fuzz-seed", type=int, default=None, metavar="N", help="the seed that a failed fuzz run printed")
 

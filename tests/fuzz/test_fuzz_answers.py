@@ -74,8 +74,8 @@ def test_answers(fuzz_seconds: float, fuzz_seed: int) -> None:
     for seed in CORPUS:
         assert parsed(seed, DER).headers, "a seed that tells nothing reaches nothing"
     mutator, leaves = Mutator(fuzz_seed, CORPUS), Mutator(fuzz_seed, [DER])
-    until, outcomes = time.monotonic() + fuzz_seconds, set()
-    while time.monotonic() < until:
+    until, outcomes = time.process_time() + fuzz_seconds, set()
+    while time.process_time() < until:
         streams, leaf = [mutator.message() for _ in PATHS], leaves.message()
         known = mutator.random.choice(KNOWN)
         try:
