@@ -18,8 +18,6 @@ def rows(title: str) -> dict[str, list[str]]:
     lines = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0].splitlines()
     cells = [re.split(r" +\| +", line[2:-2]) for line in lines if line.startswith("| `")]
     return {row[0].strip("`"): row for row in cells}
-    row[0].strip("`"): row for line in PAGE.splitlines() if (row := re.split(r" *\| *", line.strip("| "))) and row[0]
-}
 
 
 def test_states() -> None:
