@@ -181,6 +181,16 @@ class NoticesOf(Body):
     count: Count
 
 
+class CameOf(Body):
+    """How many steps of cases that have ended came that far since the agent began (agent.cases.helped)."""
+
+    severity: Label
+    step: Label
+    channel: Label
+    outcome: Label
+    count: Count
+
+
 class Telling(Body):
     """All that is shown of cases and of telling customers. Counts alone.
 
@@ -188,6 +198,9 @@ class Telling(Body):
     ``oldest``: since when one of them has waited longest, None for none; ``uncertain``: messages that may have gone
     out twice; ``fix_seconds``: histogram of seconds from a case's opening to the fix; ``untold``: servers that
     would make a case, by the reason why there is none; ``rechecks``: decisions about looks that customers asked for.
+    ``came``: of cases that have ended, how far each step came; ``after_seconds``: of each step, histogram of seconds
+    from it to the fix; ``tasks_oldest``: of each channel, since when a task has waited longest; ``notifier``: whether
+    there is one.
     """
 
     cases: list[CasesOf]
@@ -202,3 +215,7 @@ class Telling(Body):
     untold: dict[Label, Count]
     failures: Count
     retention_last_success: Time
+    came: list[CameOf] = Field(default_factory=list)
+    after_seconds: dict[Label, Delay] = Field(default_factory=dict)
+    tasks_oldest: dict[Label, Time] = Field(default_factory=dict)
+    notifier: bool = False

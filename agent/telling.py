@@ -155,7 +155,7 @@ class Telling:
         if case.state == "closed_fixed" and before is not None and before.state != case.state:
             self._fixes.observe(case.since - case.opened)
         if before is not None and before.live and not case.live:
-            self._came.add(helped(self._office.book.events(case.id)))
+            self._count(case)
         tasks = [step for step in case.steps if not step.mail and step.outcome == PENDING and not stands(case, step)]
         if tasks:
             case = book.put(ident, *(Event(case.since, "cancelled", {"id": step.id}) for step in tasks))
@@ -165,6 +165,13 @@ class Telling:
                 self._dispatch.outcomes[step.kind, step.channel, "done"] += 1
         self._dispatch.review(case)
         return case
+
+    def _count(self, case: Case) -> None:
+        """A case has ended. That it has is on record, whether or not it can be read for this."""
+        try:
+            self._came.add(helped(self._office.book.events(case.id)))
+        except BookError:
+            self._failures += 1
 
     def facts(self, case: Case, message: str, lang: str) -> Facts | None:
         """What a message of this case would tell now; None where nothing is known of the server. Raises AuditError."""

@@ -53,10 +53,20 @@ def by_one(name: str, named: Iterable[tuple[str, float]]) -> Metric:
 
 
 def histogram(name: str, delay: Delay) -> Metric:
-    """A family of buckets, without labels. Their bounds are the canonical numbers of OpenMetrics 1.0: 1.0 and not 1."""
+    """A family of buckets, without labels."""
+    return histograms(name, [((), delay)])
+
+
+def histograms(name: str, rows: Iterable[tuple[tuple[str, ...], Delay]]) -> Metric:
+    """Buckets for each set of label values. The bounds are the canonical numbers of OpenMetrics 1.0: 1.0 and not 1."""
     family = _named(name)
-    buckets = [*((str(float(bound)), float(count)) for bound, count in delay.buckets), ("+Inf", float(delay.count))]
-    return HistogramMetricFamily(family.exposed, family.text, buckets=buckets, sum_value=delay.sum)
+    made = HistogramMetricFamily(family.exposed, family.text, labels=tuple(family.labels))
+    for values, delay in rows:
+        if len(values) != len(family.labels):
+            raise UnnamedError(f"{name}{values}")
+        buckets = [*((str(float(bound)), float(count)) for bound, count in delay.buckets), ("+Inf", float(delay.count))]
+        made.add_metric(values, buckets=buckets, sum_value=delay.sum)
+    return made
 
 
 def _named(name: str) -> Family:

@@ -58,19 +58,23 @@ def no_steps() -> dict[tuple[str, str, str], int]:
 
 
 def counted(cases: Iterable[Case], now: float) -> dict[str, Any]:
-    """``cases`` by severity, state and age, and ``tasks``: of each channel, what waits for a person."""
+    """``cases`` by severity, state and age; ``tasks``: of each channel, what waits for a person, and ``tasks_oldest``:
+    since when.
+    """
     found = Counter({(severity, state, age): 0 for severity in SEVERITIES for state in STATES for age, _ in AGES})
     tasks = Counter(dict.fromkeys(TASKS, 0))
+    oldest: dict[str, float] = {}
     for case in cases:
         found[case.severity, case.state, age_of(now - case.opened)] += 1
         for step in case.steps:
             if step.outcome == PENDING and not step.mail:
                 tasks[step.channel] += 1
+                oldest[step.channel] = min(step.made, oldest.get(step.channel, step.made))
     rows = [
         {"severity": severity, "state": state, "age": age, "count": count}
         for (severity, state, age), count in sorted(found.items())
     ]
-    return {"cases": rows, "tasks": dict(tasks)}
+    return {"cases": rows, "tasks": dict(tasks), "tasks_oldest": oldest}
 
 
 def age_of(seconds: float) -> str:

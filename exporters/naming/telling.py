@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.cases import helped
 from agent.cases.case import STATES
 from agent.cases.counted import AGES, ANSWERS, CHANNELS, OUTCOMES, UNTOLD
 from agent.cases.ladder import STEPS, TASKS
@@ -19,6 +20,9 @@ TELLING = Section("Telling customers", "", (
     Family("case_tasks", "gauge", "Steps that wait for a person.", {"channel": TASKS},
            "steps that wait for a person: a call (`phone`), a `letter`, a line in the `portal`, a case at the `desk`; "
            "`knockfirst cases tasks` lists them", _KEPT),
+    Family("case_task_oldest_timestamp_seconds", "gauge", "When what has waited longest for a person was made.",
+           {"channel": TASKS}, "when the step was made that has waited longest for a person, by its channel",
+           f"{_KEPT}, and something waits"),
     Family("cases_untold_servers", "gauge", "Servers that would make a case, by the reason why there is none.",
            {"reason": UNTOLD},
            "servers on which something was found that would make a case, by the reason why nobody is told: `unsure` "
@@ -26,6 +30,17 @@ TELLING = Section("Telling customers", "", (
            "that are about whose address it is", _KEPT),
     Family("case_fix_seconds", "histogram", "From the opening of a case to a fix that was seen.", {},
            "from the opening of a case to a fix that was seen, of cases that were fixed since the agent began", _KEPT),
+    Family("case_fix_after_seconds", "histogram", "From the last step that reached somebody to a fix that was seen.",
+           {"step": helped.STEPS},
+           "from the last step that had reached somebody to a fix that was seen; `before`: nobody had been reached, and "
+           "it is from the opening. After a step is not by it: servers are fixed without us, too", _KEPT),
+    Family("case_steps_total", "counter", "Steps of cases that have ended, by how far they came.",
+           {"severity": SEVERITIES, "step": helped.STEPS, "channel": helped.CHANNELS, "outcome": helped.CAME},
+           "steps of cases that have ended, by how far they came, counted when the case ends: `tried`; of those "
+           "`delivered` (the relay took it and nothing came back, or a person got through); `read` (answered by the "
+           "link of the message: nothing is tracked, so more were read), `acknowledged` (that, or said to a person); "
+           "and `fixed`: it was the last to reach anybody before the fix. `before` with `none`: fixed, and nobody had "
+           "been reached", _KEPT),
     Family("notices_total", "counter", "Steps of the ladder that have ended, and how.",
            {"step": STEPS, "channel": CHANNELS, "outcome": OUTCOMES},
            "steps of the ladder that have ended, by the channel they took: `sent` (the relay took it), `refused`, "
@@ -35,6 +50,7 @@ TELLING = Section("Telling customers", "", (
            "alarm when it rises often: messages that were under way when notifier, agent or relay went away; each is "
            "sent again under the same Message-ID", _KEPT),
     Family("notices_waiting", "gauge", "Messages that have not come to their end.", where=_KEPT),
+    Family("notices_notifier_up", "gauge", "1 while there is a notifier.", where=_KEPT),
     Family("notices_oldest_timestamp_seconds", "gauge", "When the message was made that has waited longest.", {},
            "when the message was made that has waited longest; after five days it is given up",
            f"{_KEPT}, and a message waits"),

@@ -23,6 +23,10 @@ def test_every_number_is_where_it_belongs() -> None:
         'case_rechecks_total{decision="no_record"}': 70, 'cases_untold_servers{reason="no_contact"}': 71,
         "case_write_failures_total": 72, "case_deletion_timestamp_seconds": 73, "case_fix_seconds_count": 3,
         'case_fix_seconds_bucket{le="86400.0"}': 2, "case_fix_seconds_sum": 200_000,
+        'case_task_oldest_timestamp_seconds{channel="phone"}': 74, "notices_notifier_up": 1,
+        'case_steps_total{channel="none",outcome="fixed",severity="high",step="before"}': 75,
+        'case_fix_after_seconds_count{step="phone"}': 76, 'case_fix_after_seconds_sum{step="phone"}': 77,
+        'case_fix_after_seconds_bucket{le="86400.0",step="phone"}': 5,
     }  # fmt: skip
     assert {name: told.get(name) for name in wanted} == wanted
 
