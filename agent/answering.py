@@ -35,6 +35,8 @@ OFFERED = {
     "will_not_fix": ("fixed", "recheck", STOP),
     "human": ("fixed", "recheck", "wont_fix", STOP),
 }
+_ACTS = (20, 1 / 600)  # answers at once by one token, and a second after that
+_KEPT = 20_000  # tokens of which that is remembered
 # What of that is which event of the case; "wrong_contact" is one of the step that was sent last.
 _EVENTS = {"fixed": "claimed", "recheck": "recheck", "not_ours": "disputed", "wont_fix": "declined"}
 
@@ -60,7 +62,9 @@ class Answering:
         self._office = office
         self._put = put
         self._owe = owe
+        self._monotonic = monotonic
         self._bucket = Bucket(*TOKENLESS, monotonic)
+        self._acts: dict[str, Bucket] = {}  # case -> how often its customer may say something, but for a no
         self.counts = Counter(dict.fromkeys(ANSWERS, 0))
 
     def answered(self, token: str, action: str) -> Answer:
@@ -77,6 +81,9 @@ class Answering:
             return Answer("shown", offered)
         if action not in offered:
             return Answer("shown", offered)
+        if action != STOP and not self._may_say(held.case):
+            self.counts["rate"] += 1
+            return Answer("rate")
         try:
             receipt = self._done(held, case, action)
         except (AuditError, BookError):
@@ -84,6 +91,12 @@ class Answering:
             return Answer("unavailable", offered)
         self.counts[action] += 1
         return Answer("done", (), action, receipt)
+
+    def _may_say(self, case: str) -> bool:
+        """Whoever has a token may not fill the log with it."""
+        if len(self._acts) >= _KEPT:
+            self._acts.clear()
+        return self._acts.setdefault(case, Bucket(*_ACTS, self._monotonic)).takes()
 
     def _done(self, held: Held, case: Case | None, action: str) -> str:
         if action == STOP:
@@ -101,7 +114,14 @@ class Answering:
         return ""
 
     def _stop(self, customer: str) -> str:
-        """All checks of this customer stop. That is on record, and counts, when this returns. Raises AuditError."""
+        """All checks of this customer stop. That is on record, and counts, when this returns. Raises AuditError.
+
+        Where a no to everything stands already, it is that one: to say it twice changes nothing.
+        """
+        known = self._office.register.customer(customer)
+        for each in known.objections if known else ():
+            if each.prefixes is None and each.lifted is None:
+                return each.id
         ident = str(uuid4())
         item = objection(
             customer, None, at=self._office.now(), ident=ident, headers=False, channel="web", verified=True

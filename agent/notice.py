@@ -15,6 +15,9 @@ from agent.body import Address, Body, Count, Id, Label, Port, Time
 # What a customer may answer with the links of a notice. "stop" is an objection, and is heard at once.
 ACTIONS = ("agree", "fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", "stop")
 
+# Where they lead, under consent.public_url: this, the token, and the action as a fragment, which no server gets to see.
+ANSWERS = "/answers/"
+
 # What a message may be: the steps of the ladder that are written, and what asking for leave needs.
 MESSAGES = ("tell", "contact", "owner", "letter", "phone", "quiet", "closing", "request", "receipt")
 
@@ -151,7 +154,8 @@ class AnswerTold(Body):
 class Answered(Body):
     """What that comes to. ``offered``: of ACTIONS, what the token's holder may say now; nothing of whose it is.
 
-    "unknown": nobody's token, or one that has had its day; ``text``: the text to agree with, where that is asked.
+    "unknown": nobody's token, or one that has had its day; ``text``: the text to agree with, where that is asked, in
+    ``lang``.
     """
 
     number: Count
@@ -160,6 +164,7 @@ class Answered(Body):
     done: Label = ""
     receipt: Label = ""
     text: Annotated[str, Field(max_length=32 << 10)] = ""
+    lang: Literal["nl", "en", ""] = ""
 
 
 class View(Body):

@@ -118,7 +118,7 @@ class Permission:
         if kind is Type.ORDER:
             who = Who(connection.who.uid, connection.who.pid)
             frames = list(desk.frames(self._office, message.verb, message.words, who))
-            self._set_off(received)
+            self.set_off(received)
             self._doors.tell(connection, iter(frames))
         elif kind is Type.CANCELLED:
             self._effects.answered(connection, message.number)
@@ -129,7 +129,7 @@ class Permission:
                 self._send(connection, Type.NOTED, {"number": message.number, "status": "unavailable", "receipt": ""})
         elif kind is Type.OBJECTION:
             self._send(connection, Type.NOTED, self._objecting.told(message))
-            self._set_off(received)
+            self.set_off(received)
         elif kind is Type.OUTCOME:
             self._knocking.ended(message)
         elif kind is Type.KNOCKS:
@@ -171,7 +171,7 @@ class Permission:
             if self._office.tend():
                 self._told_otherwise(self._office.config)
             self._objecting.look()
-            self._set_off(now)
+            self.set_off(now)
             self._grow_older()
             self._standing.tend(self._now(), now)
         self._knocking.tend()
@@ -215,8 +215,8 @@ class Permission:
             self._expires = float("inf")
             self._era += 1
 
-    def _set_off(self, received: float) -> None:
-        """End at once what the register, as it is now, does not allow any more."""
+    def set_off(self, received: float) -> None:
+        """End at once what the register, as it is now, does not allow any more. ``received``: when it heard of that."""
         office = self._office
         if office is None or office.register.version == self._known:
             return

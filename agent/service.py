@@ -192,7 +192,7 @@ class Service:
             self._log.warning("connection closed for what was sent", extra={"door": door.name, "error": str(fault)})
 
     def took(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
-        message = validated(kind, body)
+        message, received = validated(kind, body), self._monotonic()
         self._permission.overheard(connection, kind, message)
         if kind is Type.OBSERVATIONS:
             self._observe(message)
@@ -218,7 +218,9 @@ class Service:
         elif kind is Type.ASK:
             self._doors.tell(connection, self._answer(message.what, message.address))
             return
-        elif not self._telling.took(connection, kind, message):
+        elif self._telling.took(connection, kind, message):
+            self._permission.set_off(received)
+        else:
             self._permission.took(connection, kind, message)
             if kind is Type.VIEW:
                 return  # who only looks changes nothing

@@ -1,52 +1,39 @@
 """What customers and their networks may ask of us: a page on which to say no, and probing.txt. Each on its own socket.
 
-``Answers`` stands behind the operator's proxy. It passes a no on to the agent and can do nothing else: what comes in
-here only ever takes permission away. No client's address is used for anything, neither the proxy's nor one that a
-header claims. A no that is taken gets one and the same answer, whosever the prefix or token is, or nobody's.
+``Answers`` stands behind the operator's proxy (exporters/frame.py). It passes a no on to the agent: that only ever
+takes permission away, and a no that is taken gets one and the same answer, whosever the prefix or token is, or
+nobody's. What else customers may answer takes the token of a message of ours (exporters/answer_links.py).
 """
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from html import escape
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from agent.bucket import TOKENLESS, Bucket
 from agent.dropped import canonical
+from agent.notice import ANSWERS
+from exporters.answer_links import Links
+from exporters.frame import Said, page, program, sent, text
 from exporters.web import TEXT, Answer, not_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.asked import Noted
+    from agent.notice import Answered
+    from exporters.frame import Names
     from exporters.web import Posted
 
 MAX_PREFIX, MAX_TOKEN = 49, 128  # characters (agent.messages.ObjectionTold)
 OBJECTIONS = "/objections"
+TITLE = "Bezwaar / Objection"
 PROBING = "/.well-known/probing.txt"  # RFC 9511, 2
 
-_FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
-_ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
-_HEAD = (
-    ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
-    ("Referrer-Policy", "no-referrer"),
-)
 _YES = frozenset({"on", "true", "1", "yes"})
 
-_PAGE = """<!DOCTYPE html>
-<html lang="nl"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Bezwaar / Objection</title></head><body>
-{nl}
-<hr>
-<div lang="en">
-{en}
-</div>
-</body></html>
-"""
 _FORM_NL = """<h1>Bezwaar tegen controle van uw mailserver</h1>
 <p>{operator} kijkt of mailservers van klanten veilig zijn, om hen te kunnen waarschuwen. U kunt daar altijd bezwaar
 tegen maken. U hoeft niet in te loggen en geen reden te geven. Het geldt direct.</p>
@@ -72,14 +59,6 @@ time. You need not log in, and need not say why. It holds at once.</p>
 <p><button>I object</button></p>
 </form>
 <p>With the code alone it is about everything that is yours with us. Rather another way? {contact}</p>"""
-
-
-class Said(NamedTuple):
-    """An answer in both languages; ``{receipt}``, ``{why}`` and ``{contact}`` are filled in."""
-
-    status: HTTPStatus
-    nl: str
-    en: str
 
 
 _SAID = {
@@ -112,11 +91,6 @@ _NO_ADDRESS = (
     "het adres is niet goed geschreven; schrijf het als 192.0.2.0/24 of 2001:db8::/32",
     "the address is not one; write it like 192.0.2.0/24 or 2001:db8::/32",
 )
-_ASK = (
-    "U kunt ook bezwaar maken bij de klantenservice van uw provider; het nummer staat op uw factuur.",
-    "You can also object by your provider's customer service; the number is on your invoice.",
-)
-_ASK_AT = ("U kunt ook bezwaar maken via {}.", "You can also object by {}.")
 
 
 class UnclearError(Exception):
@@ -127,22 +101,12 @@ class UnclearError(Exception):
         self.nl, self.en = nl, en
 
 
-class Names(NamedTuple):
-    """The operator and how to reach him, as customers know them; "" where that is not said."""
-
-    operator: str = ""
-    contact: str = ""
-
-    def ways(self) -> tuple[str, str]:
-        """How else one can object, in Dutch and in English."""
-        return (_ASK_AT[0].format(self.contact), _ASK_AT[1].format(self.contact)) if self.contact else _ASK
-
-
 class Answers:
     """The page, and the objections that come from it or from a program.
 
     ``note`` passes one on (prefix, token, whether not even headers may be looked at) and says what became of it; raises
-    OSError where nobody does. ``names`` are as they are now; ``clock`` only rises.
+    OSError where nobody does. ``names`` are as they are now; ``clock`` only rises. ``answer`` passes on what is
+    answered to a message (exporters.answer_links.Links); without it there are no such pages.
     """
 
     def __init__(
@@ -150,40 +114,40 @@ class Answers:
         note: Callable[[str | None, str | None, bool], Noted],
         names: Callable[[], Names],
         clock: Callable[[], float],
+        answer: Callable[[str, str], Answered] | None = None,
     ) -> None:
         self._note = note
+        self._links = Links(answer, names) if answer else None
         self._names = names
         self._bucket = Bucket(*TOKENLESS, clock)
         self._one = threading.Lock()  # requests have threads of their own
 
     def answer(self, path: str, accept: str, who: Callable[[], str] = str) -> Answer:
         """The response to a GET of ``path``: what a query says is not looked at."""
+        if self._links and path.startswith(ANSWERS):
+            return self._links.shown(path)
         match path.partition("?")[0]:
             case "/":
-                return _page(HTTPStatus.OK, *self._form())
+                return page(HTTPStatus.OK, TITLE, *self._form())
             case "/objections":
                 return not_allowed("POST", "an objection is made by POST; / has a form for it\n")
         return Answer(HTTPStatus.NOT_FOUND, TEXT, b"no such page\n")
 
     def posted(self, posted: Posted) -> Answer:
         """The response to a POST, in the form in which it came: JSON, or a page."""
+        if self._links and posted.path.startswith(ANSWERS):
+            return self._links.posted(posted)
         if posted.path.partition("?")[0] != OBJECTIONS:
             return not_allowed("GET, HEAD", "nothing here is asked for by POST but /objections\n")
-        media = posted.media.partition(";")[0].strip().lower()
-        if not posted.whole:
-            return Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TEXT, b"at most 4096 bytes, with a Content-Length\n")
-        if media not in (_FORM, _JSON, ""):
-            text = f"send {_FORM} or {_JSON}\n"
-            return Answer(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, TEXT, text.encode(), (("Accept-Post", f"{_FORM}, {_JSON}"),)
-            )
-        as_json = media == _JSON
+        told = sent(posted)
+        if isinstance(told, Answer):
+            return told
         try:
-            prefix, token, headers = _objection(_fields(posted.body, media))
+            prefix, token, headers = _objection(told.fields)
         except UnclearError as error:
-            return self._said("syntax", why=error, as_json=as_json)
+            return self._said("syntax", why=error, as_json=told.as_json)
         status, receipt = self._noted(prefix, token, headers=headers)
-        return self._said(status, receipt, as_json=as_json)
+        return self._said(status, receipt, as_json=told.as_json)
 
     def _noted(self, prefix: str | None, token: str | None, *, headers: bool) -> tuple[str, str]:
         """What became of it, and the receipt."""
@@ -206,9 +170,8 @@ class Answers:
         nl = said.nl.format(receipt=receipt, why=why.nl, contact=ways[0])
         en = said.en.format(receipt=receipt, why=why.en, contact=ways[1])
         if not as_json:
-            return _page(said.status, f"<p>{escape(nl)}</p>", f"<p>{escape(en)}</p>")
-        body = json.dumps({"status": status, "receipt": receipt or None, "nl": nl, "en": en}, ensure_ascii=False)
-        return Answer(said.status, _JSON, body.encode() + b"\n", _HEAD)
+            return page(said.status, TITLE, f"<p>{escape(nl)}</p>", f"<p>{escape(en)}</p>")
+        return program(said.status, {"status": status, "receipt": receipt or None, "nl": nl, "en": en})
 
     def _form(self) -> tuple[str, str]:
         names = self._names()
@@ -237,14 +200,10 @@ class Probing:
         return not_allowed("GET, HEAD", "nothing here is asked for by POST\n")
 
 
-def _page(status: HTTPStatus, nl: str, en: str) -> Answer:
-    return Answer(status, "text/html; charset=utf-8", _PAGE.format(nl=nl, en=en).encode(), _HEAD)
-
-
 def _objection(fields: dict[str, Any]) -> tuple[str | None, str | None, bool]:
     """Prefix, token, and whether not even headers may be looked at. Raises UnclearError."""
-    prefix = _text(fields.get("prefix")) or _text(fields.get("address"))
-    token = _text(fields.get("token"))
+    prefix = text(fields.get("prefix")) or text(fields.get("address"))
+    token = text(fields.get("token"))
     headers = fields.get("headers", False)
     if prefix is None and token is None:
         raise UnclearError("er staat geen adres in, en ook geen code", "there is neither an address nor a code in it")
@@ -261,32 +220,3 @@ def _prefix(written: str) -> str:
     except ValueError as error:
         # What was written is not shown again: neither in a page nor anywhere else.
         raise UnclearError(_NO_ADDRESS[0], f"the address {error}") from None
-
-
-def _text(value: Any) -> str | None:
-    """A text without the spaces around it; None for none, and for what is no text."""
-    return value.strip() or None if isinstance(value, str) else None
-
-
-def _fields(body: bytes, media: str) -> dict[str, Any]:
-    """The fields of a form or of a JSON object; of something else, none."""
-    if media != _JSON:
-        return form_fields(body)
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def form_fields(body: bytes) -> dict[str, str]:
-    """A form as browsers send it (URL standard, application/x-www-form-urlencoded); of two of one name, the first."""
-    fields: dict[str, str] = {}
-    for pair in body.split(b"&"):
-        name, _, value = (_unescaped(part) for part in pair.partition(b"="))
-        fields.setdefault(name, value)
-    return fields
-
-
-def _unescaped(text: bytes) -> str:
-    return _ESCAPED.sub(lambda found: bytes((int(found[1], 16),)), text.replace(b"+", b" ")).decode("utf-8", "replace")

@@ -23,8 +23,9 @@ from agent.messages import validated
 from agent.notify import PULSE, READY
 from agent.rights import keep
 from exporters import exposition
-from exporters.answers import Answers, Names, Probing
+from exporters.answers import Answers, Probing
 from exporters.console.pages import Access, Console
+from exporters.frame import Names
 from exporters.prometheus import not_ready, registry
 from exporters.readiness import components
 from exporters.series import Series
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from agent.asked import Noted
     from agent.messages import ExporterSection, Snapshot
-    from agent.notice import Viewed
+    from agent.notice import Answered, Viewed
     from exporters.entrance import Entrance
     from exporters.web import Serves
 
@@ -134,6 +135,11 @@ class Agent:
         noted: Noted = self._asked(Type.OBJECTION, {"prefix": prefix, "token": token, "headers": headers})
         return noted
 
+    def answer(self, token: str, action: str) -> Answered:
+        """Pass on what the holder of a message's token answers: what it comes to. Raises OSError: nobody says."""
+        answered: Answered = self._asked(Type.ANSWER, {"token": token, "action": action})
+        return answered
+
     def view(self, page: str, words: dict[str, str], user: str) -> Viewed:
         """Ask for a page of the console for this user. Raises OSError: nobody says."""
         viewed: Viewed = self._asked(Type.VIEW, {"page": page, "words": words, "user": user})
@@ -152,7 +158,7 @@ class Agent:
         finally:
             del self._waiting[number]
 
-    def answered(self, answer: Noted | Viewed) -> None:
+    def answered(self, answer: Noted | Viewed | Answered) -> None:
         """The agent has answered something; whoever waited for it may have given up."""
         waiting = self._waiting.get(answer.number)
         if waiting is not None:
@@ -222,7 +228,7 @@ def follow(link: ipc.Link, latest: Latest, agent: Agent) -> None:
             agent.say(Type.SHOWN, {"number": message.number})
         elif received[0] is Type.RELOADED:
             agent.reloaded(message.error)
-        elif received[0] in (Type.NOTED, Type.VIEWED):
+        elif received[0] in (Type.NOTED, Type.VIEWED, Type.ANSWERED):
             agent.answered(message)
         elif received[0] is Type.SERVERS:
             latest.series.take(message)
@@ -272,7 +278,7 @@ def main(words: list[str]) -> int:
     agent = Agent(link)
     served: dict[str, Serves] = {
         "listen": pages(latest, agent.reload, agent.view),
-        "answers": Answers(agent.note, lambda: latest.names, time.monotonic),
+        "answers": Answers(agent.note, lambda: latest.names, time.monotonic, agent.answer),
         "probing": Probing(lambda: latest.probing_txt),
     }
     for name in served.keys() & handed.keys():

@@ -6,9 +6,9 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporters.answers import form_fields
 from exporters.console import render
 from exporters.console.content import Cell, Page, Section
+from exporters.frame import form_fields
 from exporters.web import Answer
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from agent.bucket import TOKENLESS
 from agent.ipc import Type
 from agent.messages import validated
 from exporters import service
-from exporters.answers import MAX_TOKEN, Answers, Names, Probing, form_fields
+from exporters.answers import MAX_TOKEN, Answers, Probing
+from exporters.frame import Names, form_fields
 from exporters.web import MAX_BODY, Web
 from tests.exporters.test_exporter_service import SECTION, SNAPSHOT
 from tests.exporters.test_web import said
