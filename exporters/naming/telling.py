@@ -32,8 +32,8 @@ TELLING = Section("Telling customers", "", (
            "from the opening of a case to a fix that was seen, of cases that were fixed since the agent began", _KEPT),
     Family("case_fix_after_seconds", "histogram", "From the last step that reached somebody to a fix that was seen.",
            {"step": helped.STEPS},
-           "from the last step that had reached somebody to a fix that was seen; `before`: nobody had been reached, and "
-           "it is from the opening. After a step is not by it: servers are fixed without us, too", _KEPT),
+           "from the last step that had reached somebody to a fix that was seen; `before`: nobody had been reached, so "
+           "from the opening. After a step is not by it: servers are fixed without us, too", _KEPT),
     Family("case_steps_total", "counter", "Steps of cases that have ended, by how far they came.",
            {"severity": SEVERITIES, "step": helped.STEPS, "channel": helped.CHANNELS, "outcome": helped.CAME},
            "steps of cases that have ended, by how far they came, counted when the case ends: `tried`; of those "
