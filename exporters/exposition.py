@@ -36,7 +36,7 @@ def _lines(families: CollectorRegistry, *, openmetrics: bool) -> Iterator[str]:
         yield f"# HELP {name} {text if openmetrics else _unquoted(family.documentation)}\n"
         yield f"# TYPE {name} {family.type}\n"
         for sample in family.samples:
-            value = numbers.get(sample.value)
+            value = numbers.get(sample.value) if sample.value else _zero(sample.value)
             if value is None:
                 value = numbers[sample.value] = floatToGoString(sample.value)  # type: ignore[no-untyped-call]
             if not sample.labels:
@@ -49,6 +49,11 @@ def _lines(families: CollectorRegistry, *, openmetrics: bool) -> Iterator[str]:
                     said = words[word] = _escaped(word)
                 parts.append(f'{label}="{said}"')
             yield f"{sample.name}{{{','.join(parts)}}} {value}\n"
+
+
+def _zero(value: float) -> str:
+    """Of which there are two, equal to each other."""
+    return "-0.0" if str(value).startswith("-") else "0.0"
 
 
 def _unquoted(text: str) -> str:

@@ -16,8 +16,8 @@ HERE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 
 _HEAD = """# Metrics
 
-Every metric of `/metrics`, as the daemon itself knows it: this page is made from the table that the exporter takes names,
-labels and help from (`make reference`), and a test holds it current. How to reach and protect the page is in
+Every metric of `/metrics`, as the daemon itself knows it: this page is made from the table that the exporter takes
+names, labels and help from (`make reference`), and a test holds it current. How to reach and protect `/metrics` is in
 [operating.md](operating.md), dashboards and alerts are in `grafana/`, and what to do about each alert is in
 [runbook.md](runbook.md).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client import exposition as library
@@ -40,6 +40,7 @@ class Made(Collector):
 
 
 @settings(max_examples=80, deadline=None)
+@example("", [("", "", 0.0), ("", "", -0.0)])
 @given(TEXT, st.lists(st.tuples(TEXT, TEXT, VALUES), max_size=5))
 def test_any_values(text: str, rows: list[tuple[str, str, float]]) -> None:
     gauge = GaugeMetricFamily("knockfirst_b", text, labels=("z", "a"))
