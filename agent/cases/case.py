@@ -138,7 +138,7 @@ def opened(ident: str, event: Event) -> Case:
 def applied(case: Case, event: Event) -> Case:
     """The case after one more event."""
     if event.kind in OF_STEPS:
-        return _stepped(case, event)
+        return _of_step(case, event)
     if event.kind == "changed":
         return _changed(case, event.body)
     to = TRANSITIONS[case.state].get(event.kind)
@@ -164,7 +164,7 @@ def _changed(case: Case, body: dict[str, Any]) -> Case:
     )
 
 
-def _stepped(case: Case, event: Event) -> Case:
+def _of_step(case: Case, event: Event) -> Case:
     body = event.body
     if event.kind == "step":
         if case.step(body["id"]):
@@ -175,10 +175,10 @@ def _stepped(case: Case, event: Event) -> Case:
         case = case._replace(steps=(*case.steps, made))
         to = TRANSITIONS[case.state].get("human") if made.kind == "human" else None
         return case._replace(state=to, since=event.time) if to else case
-    return case._replace(steps=tuple(_told(step, event) if step.id == body["id"] else step for step in case.steps))
+    return case._replace(steps=tuple(stepped(step, event) if step.id == body["id"] else step for step in case.steps))
 
 
-def _told(step: Step, event: Event) -> Step:
+def stepped(step: Step, event: Event) -> Step:
     """A step, and what is said of it. What has reached the relay is not taken back; it may still bounce."""
     kind, time = event.kind, event.time
     if kind in ("bounced", "wrong"):
