@@ -25,6 +25,8 @@ from typing import Any
 from agent.believed import aggregates
 from agent.build import BuildRange, generation_of
 from agent.cases.counted import ANSWERS, UNTOLD, counted, no_steps
+from agent.cases.helped import Counts
+from agent.cases.ladder import TASKS
 from agent.exchange.catalogue import catalogue
 from agent.exchange.fingerprint import book
 from agent.ipc import Type
@@ -133,7 +135,7 @@ def _permitted(some: random.Random) -> dict[str, Any]:
 
 
 def _telling(some: random.Random) -> dict[str, Any]:
-    cases = counted([], 0.0)
+    cases, came = counted([], 0.0), Counts()
     return {
         "cases": [row | {"count": some.randrange(1 << 10)} for row in cases["cases"]], "tasks": cases["tasks"],
         "notices": [
@@ -143,6 +145,7 @@ def _telling(some: random.Random) -> dict[str, Any]:
         "uncertain": 1, "waiting": 1, "oldest": 1.0, "fix_seconds": Delays().body(),
         "answers": dict.fromkeys(ANSWERS, 1), "rechecks": dict.fromkeys(("granted", *REASONS), 1),
         "untold": dict.fromkeys(UNTOLD, 1), "failures": 0, "retention_last_success": 1.0,
+        "came": came.rows(), "after_seconds": came.after(), "tasks_oldest": dict.fromkeys(TASKS, 1.0),
     }  # fmt: skip
 
 
