@@ -27,6 +27,7 @@ COMMANDS = {
     "probe": ("agent.commands.probe:main", "knock at one server now, or say what would be sent; list what was done"),
     "cases": ("agent.commands.cases:main", "what was found at customers, what was said, what waits for a person"),
     "notices": ("exporters.notices.commands:main", "see what a customer is told, before he is; export findings"),
+    "report": ("agent.commands.report:main", "write the week of the abuse desk, without addresses and names"),
     "servers": ("agent.commands.servers:main", "list the servers behind a number, or whose pseudonym this is"),
     "kill-switch": ("agent.commands.kill_switch:main", "stop every probe, at once"),
     "check-config": ("agent.config_commands:check_main", "check a configuration file"),

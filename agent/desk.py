@@ -70,6 +70,9 @@ VERBS: dict[str, str] = {
     "notices.queue": "agent.verbs.notices:queue",
     "notices.send": "agent.verbs.notices:send",
     "notices.status": "agent.verbs.notices:status",
+    "report.cases": "agent.verbs.report:cases",
+    "report.counted": "agent.verbs.report:counted",
+    "report.standing": "agent.verbs.report:standing",
 }
 
 _MANY = 20_000  # objects that may be searched for cycles again and again

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agent.cases.case import PENDING, applied, opened
+from agent.cases.case import FAILED, PENDING, applied, opened
 from agent.cases.counted import Fixes
 from agent.cases.ladder import CLOSING, LADDER, QUIETLY, TASKS
 from agent.cases.severity import SEVERITIES
@@ -33,7 +33,7 @@ class Reach(NamedTuple):
     """How far one step came. ``delivered``: the relay took it and nothing came back, or a person says that he got
     through; ``read``: the customer answered by the link of a message, and nothing less counts, since nothing is
     tracked; ``acknowledged``: he did that, or said so to a person; ``until_fix``: seconds from when it had reached him
-    to the fix that was seen, None without one.
+    to the fix that was seen, None without one; ``failed``: when it was found to have reached nobody.
     """
 
     step: str
@@ -46,6 +46,7 @@ class Reach(NamedTuple):
     read: bool
     acknowledged: bool
     until_fix: float | None
+    failed: float | None
 
     @property
     def tried(self) -> bool:
@@ -76,9 +77,15 @@ class Helped(NamedTuple):
 def helped(events: Sequence[Event]) -> Helped:
     """What the events of one case, in their order, come to."""
     case, fixed_at, said = _folded(events)
+    failed = {event.body["id"]: event.time for event in reversed(events) if event.kind in FAILED}
     steps = [step for step in case.steps if step.kind != CLOSING.kind]
     read, heard = ({_last(steps, time) for time, link in said if link}, {_last(steps, time) for time, _ in said})
-    reached = tuple(_reach(step, place in read, place in heard, fixed_at) for place, step in enumerate(steps))
+    reached = tuple(
+        _reach(step, place in read, place in heard, fixed_at)._replace(
+            failed=failed.get(step.id) if step.failed else None
+        )
+        for place, step in enumerate(steps)
+    )
     last = None if fixed_at is None else _last(steps, fixed_at)
     if fixed_at is None:
         return Helped(case.severity, case.state, reached, None, None)
@@ -118,7 +125,7 @@ def _reach(step: Step, read: bool, heard: bool, fixed_at: float | None) -> Reach
     in_time = there and fixed_at is not None and step.ended is not None and step.ended <= fixed_at
     until = fixed_at - step.ended if in_time and fixed_at is not None and step.ended is not None else None
     return Reach(
-        step.kind, step.channel, step.role, step.made, step.ended, step.outcome, there, read, heard, until
+        step.kind, step.channel, step.role, step.made, step.ended, step.outcome, there, read, heard, until, None
     )  # fmt: skip
 
 
