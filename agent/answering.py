@@ -1,7 +1,7 @@
-"""Answers of customers to what they were told, by the token of the case: who has it need not log in.
+"""Answers of customers to what they were told or asked, by a token: who has it need not log in.
 
-A token says nothing of whose it is. What a holder can do is to say something about one case, or to say no to all
-checks; and a no is heard from the token of a case that is long gone, too.
+A token says nothing of whose it is. What a holder can do is to say something about one case, to agree to what he was
+asked, or to say no to all checks; and a no is heard from the token of a case that is long gone, too.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
+from agent.agreeing import Agreeing
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.bucket import TOKENLESS, Bucket
-from agent.cases.book import BookError
+from agent.cases.book import BookError, Held
 from agent.cases.case import Event
 from agent.cases.counted import ANSWERS
 from agent.objecting import objection
@@ -21,11 +22,11 @@ from agent.objecting import objection
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.cases.book import Held
     from agent.cases.case import Case, Step
     from agent.office import Office
+    from agent.requests import Request
 
-STOP = "stop"
+AGREE, STOP = "agree", "stop"
 # State -> what a customer may say of his case then, in the order in which it is shown.
 _ALL = ("fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", STOP)
 OFFERED = {
@@ -48,9 +49,11 @@ class Answer(NamedTuple):
     offered: tuple[str, ...] = ()
     done: str = ""
     receipt: str = ""
+    text: str = ""
+    lang: str = ""
 
     def body(self) -> dict[str, object]:
-        return {"status": self.status, "offered": list(self.offered), "done": self.done, "receipt": self.receipt}
+        return self._asdict() | {"offered": list(self.offered)}
 
 
 class Answering:
@@ -62,6 +65,7 @@ class Answering:
         self._office = office
         self._put = put
         self._owe = owe
+        self._agreeing = Agreeing(office)
         self._monotonic = monotonic
         self._bucket = Bucket(*TOKENLESS, monotonic)
         self._acts: dict[str, Bucket] = {}  # case -> how often its customer may say something, but for a no
@@ -70,6 +74,10 @@ class Answering:
     def answered(self, token: str, action: str) -> Answer:
         """What an answer comes to. ``show`` changes nothing; what is not offered does neither."""
         held = self._office.book.holder(token)
+        if held is None and (request := self._agreeing.holder(token)):
+            return self._of_request(request, action)
+        if held is None and (owner := self._office.tokens.owner(token)):
+            held = Held(owner, "")  # with a receipt he got one that stops it
         if held is None:
             status = "unknown" if self._bucket.takes() else "rate"
             self.counts[status] += 1
@@ -92,6 +100,24 @@ class Answering:
         self.counts[action] += 1
         return Answer("done", (), action, receipt)
 
+    def _of_request(self, request: Request, action: str) -> Answer:
+        """What an answer to a request for leave comes to: a no is heard always, a yes where it can be taken."""
+        try:
+            text, lang = self._agreeing.text(request)
+            offered = (AGREE, STOP) if text else (STOP,)
+            if action == STOP:
+                done = Answer("done", (), STOP, self._stop(request.customer, *self._agreeing.refuse(request)))
+            elif action == AGREE and (self._agreeing.again(request) or (text and self._agreeing.agree(request))):
+                done = Answer("done", (), AGREE, request.record)
+            else:
+                self.counts["show"] += action == "show"
+                return Answer("shown", offered, text=text, lang=lang)
+        except (AuditError, BookError):
+            self.counts["unavailable"] += 1
+            return Answer("unavailable")
+        self.counts[done.done] += 1
+        return done
+
     def _may_say(self, case: str) -> bool:
         """Whoever has a token may not fill the log with it."""
         if len(self._acts) >= _KEPT:
@@ -113,20 +139,23 @@ class Answering:
         self._owe(Item("case.answered", {"said": action}, case.customer, {"case": case.id, "address": case.address}))
         return ""
 
-    def _stop(self, customer: str) -> str:
-        """All checks of this customer stop. That is on record, and counts, when this returns. Raises AuditError.
+    def _stop(self, customer: str, *more: Item) -> str:
+        """All checks of this customer stop. That is on record, and counts, when this returns; with what else is said
+        of it. Raises AuditError.
 
         Where a no to everything stands already, it is that one: to say it twice changes nothing.
         """
         known = self._office.register.customer(customer)
         for each in known.objections if known else ():
             if each.prefixes is None and each.lifted is None:
+                if more:
+                    self._office.record(more)
                 return each.id
         ident = str(uuid4())
         item = objection(
             customer, None, at=self._office.now(), ident=ident, headers=False, channel="web", verified=True
         )
-        self._office.record([item])
+        self._office.record([item, *more])
         return ident
 
 

@@ -49,6 +49,7 @@ VERBS: dict[str, str] = {
     "consent.end": "agent.verbs.stopped:end",
     "document.publish": "agent.verbs.document:publish",
     "announce.record": "agent.verbs.announce:record",
+    "consent.request": "agent.verbs.request:request",
     "audit.prove": "agent.verbs.audit:prove",
     "probe.explain": "agent.verbs.probe:explain",
     "probe.now": "agent.verbs.probe:now",

@@ -264,8 +264,7 @@ class Dispatch:
         """When it may be tried again: the longer, the oftener it was put off."""
         step = case.step(ident)
         assert step is not None
-        again = _BACKOFF[min(step.tries, len(_BACKOFF)) - 1] if step.tries > step.uncertain else _AGAIN
-        self._waiting[step.id] = Waits(case.id, step.tried + again if step.tries else step.made)
+        self._waiting[step.id] = Waits(case.id, due(step))
 
     def _take_up(self, case: Case, step: Step) -> None:
         """What nobody has before him any more. It may have gone out, and nobody knows; or it begins anew."""
@@ -283,6 +282,12 @@ class Dispatch:
 
     def _count(self, step: Step, kind: str) -> None:
         self.outcomes[step.kind, step.channel, kind] += 1
+
+
+def due(step: Step) -> float:
+    """When a message may be tried: the longer, the oftener it was put off."""
+    again = _BACKOFF[min(step.tries, len(_BACKOFF)) - 1] if step.tries > step.uncertain else _AGAIN
+    return step.tried + again if step.tries else step.made
 
 
 def outcome(kind: str, case: Case, step: Step, told: dict[str, Any]) -> Item:

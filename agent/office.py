@@ -25,6 +25,7 @@ from agent.errors import ConfigError
 from agent.leave import Conditions, Limits
 from agent.pseudonym import Pseudonyms, opened
 from agent.watch import Watched
+from agent.requests import Requests
 
 if TYPE_CHECKING:
     import logging
@@ -75,6 +76,7 @@ class Office:
         self.unmatched = Unmatched()
         self.gate = ConsentGate(self, monotonic, lambda: token_hex(16))
         # Objections since these were last seen to: the ids, and whether not even headers may be looked at.
+        self.requests = Requests()
         self.objected: list[tuple[str, bool]] = []
         # Knocks, where there is a prober to do it; None where there is no agent.
         self.knock: Callable[[Request], Grant | Refusal] | None = None
@@ -288,3 +290,5 @@ def _paths(config: Config) -> dict[str, str]:
 
 def _not_seen(address: str, port: int) -> Sighting | None:
     return None
+            self.requests.apply(entry)
+        self.requests.apply(entry)

@@ -26,6 +26,7 @@ from agent.casework import Casework
 from agent.dispatch import Dispatch
 from agent.exchange.catalogue import catalogue
 from agent.ipc import Type
+from agent.letters import Letters
 from agent.logfmt import Sample
 from agent.rechecks import Rechecks
 from agent.recipients import Recipients, papers, zone
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from agent.inventory import Inventory
     from agent.leave import Conditions
     from agent.model import Assessment
-    from agent.notice import Facts
+    from agent.notice import Bounced, Facts
     from agent.office import Office
 
 _TICK = 0.5  # seconds between two looks at what is to be done
@@ -97,6 +98,7 @@ class Telling:
             office, self._recipients, put=self.put, owe=self._owe, facts=self._told, log=log, monotonic=monotonic,
             stands_against=lambda case: self._casework.stands(case, self._believed(case.address), office.conditions()),
         )  # fmt: skip
+        self._letters = Letters(office, self._recipients, outcomes=self._dispatch.outcomes, monotonic=monotonic)
         self._rechecks = Rechecks(office, inventory)
         self._answering = Answering(office, put=self.put, owe=self._owe, monotonic=monotonic)
         office.telling = self
@@ -105,11 +107,13 @@ class Telling:
 
     def opened(self, connection: Connection) -> None:
         if self._kept is not None and connection.door.name == "notifier":
-            self._dispatch.met(lambda kind, body: self._send(connection, kind, body))
+            for mails in (self._dispatch, self._letters):
+                mails.met(lambda kind, body: self._send(connection, kind, body))
 
     def closed(self, connection: Connection) -> None:
         if self._kept is not None and connection.door.name == "notifier":
             self._tried(self._dispatch.lost)
+            self._letters.lost()
 
     def took(self, connection: Connection, kind: Type, message: Any) -> bool:
         """A message of the notifier's, or an answer; False for any other."""
@@ -119,17 +123,24 @@ class Telling:
             if kind is Type.ANSWER:
                 self._send(connection, Type.ANSWERED, {"number": message.number, "status": "unavailable"})
         elif kind is Type.ABOUT:
-            self._send(connection, Type.GO, {"id": message.id, "go": self._dispatch.may(message.id)})
+            self._send(connection, Type.GO, {"id": message.id, "go": self._of(message.id).may(message.id)})
         elif kind is Type.SENT:
-            self._dispatch.sent(message)
+            self._of(message.id).sent(message)
         elif kind is Type.BOUNCED:
             ours: list[bool] = []
-            if self._tried(lambda: ours.append(self._dispatch.bounced(message))):
+            if self._tried(lambda: ours.append(self._bounced(message))):
                 self._send(connection, Type.HEARD, {"message_id": message.message_id, "ours": ours[0]})
         else:
             answer = self._answering.answered(message.token, message.action)
             self._send(connection, Type.ANSWERED, {"number": message.number, **answer.body()})
         return True
+
+    def _of(self, ident: str) -> Dispatch | Letters:
+        """Whose a message is: a case's, or about leave that was asked for."""
+        return self._letters if self._letters.holds(ident) else self._dispatch
+
+    def _bounced(self, message: Bounced) -> bool:
+        return self._dispatch.bounced(message) or self._letters.bounced(message)
 
     def until_due(self) -> float:
         """Seconds until ``tend`` has something to do."""
@@ -223,6 +234,7 @@ class Telling:
         self._look(now)
         if now >= self._retention_due:
             self._retention_due = now + _RETENTION
+        self._letters.tend()
             self._retain()
 
     def _look(self, now: float) -> None:
@@ -338,8 +350,8 @@ class Telling:
                 {"step": step, "channel": channel, "outcome": outcome, "count": count}
                 for (step, channel, outcome), count in sorted(self._dispatch.outcomes.items())
             ],
-            "uncertain": self._dispatch.uncertain,
-            "waiting": len(self._dispatch.waiting()),
+            "uncertain": self._dispatch.uncertain + self._letters.uncertain,
+            "waiting": len(self._dispatch.waiting()) + len(self._office.requests.pending),
             "oldest": oldest,
             "fix_seconds": self._fixes.body(),
             "came": self._came.rows(),

@@ -14,7 +14,8 @@ KINDS = (
     "mapping.asserted", "mapping.withdrawn", "mapping.synced", "mapping.held",
     "document.published", "snapshot.taken", "probing.checked",
     "probe.intent", "probe.outcome", "probe.denied", "kill_switch.on", "kill_switch.off",
-    "case.opened", "case.answered", "case.closed", "notice.due", "notice.sent", "notice.bounced",
+    "case.opened", "case.answered", "case.closed", "notice.due", "notice.begun", "notice.sent",
+    "notice.bounced",
     "objection.unmatched", "objection.seen", "register.read", "finding.read", "customer.exported", "customer.erased",
 )  # fmt: skip
 

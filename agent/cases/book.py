@@ -136,9 +136,13 @@ class Book:
             rows = self._db.execute("SELECT number, blob FROM events WHERE kase = ? ORDER BY number", (_bytes(ident),))
             return [Event(*unsealed(owner, _place(number, ident), blob)) for number, blob in rows]
 
-    def token(self, ident: str) -> str:
-        """By which the customer may answer for a case, without a login."""
-        return self._sealing.token(ident, ANSWER)
+    def token(self, ident: str, purpose: str = ANSWER) -> str:
+        """By which the customer may answer for a case, without a login; or for what else has an id, for a purpose."""
+        return self._sealing.token(ident, purpose)
+
+    def digest(self, token: str) -> bytes:
+        """What a token is looked up by, so that the time that takes tells nothing of any."""
+        return self._sealing.digest(token)
 
     def holder(self, token: str) -> Held | None:
         """Whose a token is; None where it is nobody's."""

@@ -27,7 +27,8 @@ UNTOLD = (
     "contract_ended", "suspended", "no_contact", "unsure",
 )  # fmt: skip
 ANSWERS = (
-    "show", "fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", "stop", "unknown", "rate", "unavailable",
+    "show", "agree", "fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", "stop", "unknown", "rate",
+    "unavailable",
 )  # fmt: skip
 
 

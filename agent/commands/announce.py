@@ -145,7 +145,7 @@ def record(options: Namespace) -> int:
     """Put on record that a text was sent to customers. All are checked before the first is. Raises InputError."""
     from agent.orders import opened
 
-    customers = list(_customers(options.customers))
+    customers = list(references(options.customers))
     announced = {
         "channel": options.channel,
         "sent_at": options.sent_at,
@@ -201,7 +201,7 @@ def _number(customers: int) -> str:
     return f"{customers} customer{'' if customers == 1 else 's'}"
 
 
-def _customers(words: list[str]) -> Iterator[Named]:
+def references(words: list[str]) -> Iterator[Named]:
     """Every reference once, where it first stands. Raises InputError."""
     seen = set()
     for word in words:

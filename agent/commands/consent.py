@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Words that are commands of their own, elsewhere.
 _ELSEWHERE = {
     "announce": ("agent.commands.announce:main", "write the texts for customers; record who was told"),
+    "request": ("agent.commands.request:main", "ask customers for leave by mail"),
     "allow-list": ("agent.commands.allowed:main", "print whom the kernel is to let the prober reach"),
     "explain": ("agent.commands.explain:main", "say why an address is or is not knocked at"),
     "objections": ("agent.commands.objections:main", "list the objections that wait for a person to look at"),

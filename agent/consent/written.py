@@ -102,10 +102,13 @@ class Authority(Written):
 
 
 class Grantor(Written):
-    """Who agreed, by role, and how that was verified; never by name."""
+    """Who agreed, by role, and how that was verified; never by name.
+
+    "mail_link": he confirmed by a link that was sent to a verified contact of the customer's, and to nobody else.
+    """
 
     role: Short
-    verified_by: Literal["portal_login", "signed_pdf", "callback", "contract", "none"]
+    verified_by: Literal["portal_login", "signed_pdf", "callback", "contract", "mail_link", "none"]
 
 
 class Contact(Written):
@@ -213,6 +216,20 @@ class Said(Written):
     note: Text = ""
 
 
+class RequestedText(Said):
+    """``record.requested``: the customer was asked for the record of that id. ``text``, in ``lang``, is all that he is
+    asked to agree to, word for word; of that the record is made when he does. Without it, somebody else has asked.
+    """
+
+    text: Annotated[str, Field(max_length=30_000)] = ""
+    lang: Lang = "nl"
+    role: Literal["security", "abuse", "owner", ""] = ""
+    subject_kind: Literal["legal_person", "natural_person", "sole_trader"] | None = None
+    documents: tuple[Document, ...] = ()
+    announcement: AnnouncementText | None = None
+    scope: ScopeText | None = None
+
+
 class ObjectedText(Said):
     """``record.objected``. ``prefixes`` None: everything of his. ``headers``: not even headers may be looked at."""
 
@@ -264,7 +281,7 @@ class MappedText(Written):
 # no customer: {"source", "at", "prefixes": number} and a Document.
 BODIES: dict[str, type[Written]] = {
     "record.announced": AnnouncedText,
-    "record.requested": Said,
+    "record.requested": RequestedText,
     "record.given": RecordText,
     "record.refused": Said,
     "record.confirmed": Said,

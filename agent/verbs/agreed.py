@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from agent.audit.entry import Item
-from agent.consent import reading
 from agent.consent.written import body
 from agent.errors import InputError
-from agent.privacy import cidrs, common, minus, union
+from agent.giving import GIVEN, checked, known, mapped, previous, read
+from agent.privacy import common, union
 from agent.verbs.consent import text
 
 if TYPE_CHECKING:
@@ -21,23 +19,17 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
-_GIVEN = "record.given"
-
 
 def give(office: Office, words: Answer, who: Who) -> Iterator[Answer]:
     """``record``: consent-record/1; ``dry_run``. Gives {"record", "hash", "customer", "entry", "warnings"}.
 
     Its prefixes have to lie within what is mapped to the customer. Raises InputError; then nothing is on record.
     """
-    written, record = _read(office, words.get("record"))
+    written, record = checked(office, words.get("record"))
     ref = written["customer_ref"]
-    if _known(office, ref, record) is not None:
-        raise InputError(f"record_id: {record.id} is on record already; every record has an id of its own")
-    _mapped(office, ref, record)
-    _previous(office, ref, written.get("prev_record"))
     number = None
     if not words.get("dry_run", False):
-        number = office.record([Item(_GIVEN, {}, ref, written)])[0].number
+        number = office.record([Item(GIVEN, {}, ref, written)])[0].number
     yield _answer(ref, record, number) | {"warnings": _warnings(office, written, record)}
 
 
@@ -53,15 +45,15 @@ def lift(office: Office, words: Answer, who: Who) -> Iterator[Answer]:
     owner, objection = found
     if objection.lifted is not None:
         raise InputError(f"{objection.id}: was lifted at {text(objection.lifted)}")
-    written, record = _read(office, words.get("record"))
+    written, record = read(office, words.get("record"))
     ref = written["customer_ref"]
     _may_lift(office, owner, objection, ref, record)
     items = []
-    if (known := _known(office, ref, record)) is None:
-        _mapped(office, ref, record)
-        _previous(office, ref, written.get("prev_record"))
-        items.append(Item(_GIVEN, {}, ref, written))
-    elif known.hash != record.hash:
+    if (there := known(office, ref, record)) is None:
+        mapped(office, ref, record)
+        previous(office, ref, written.get("prev_record"))
+        items.append(Item(GIVEN, {}, ref, written))
+    elif there.hash != record.hash:
         raise InputError(f"record_id: {record.id} is on record with another text; every record has an id of its own")
     said = {"at": text(office.now()), "objection_id": objection.id, "record_id": record.id, "by": f"uid {who.uid}"}
     items.append(Item("record.objection_lifted", {}, ref, body("record.objection_lifted", said)))
@@ -76,57 +68,6 @@ def lift(office: Office, words: Answer, who: Who) -> Iterator[Answer]:
 
 def _answer(ref: str, record: Record, number: int | None) -> Answer:
     return {"record": record.id, "hash": record.hash, "customer": ref, "entry": number}
-
-
-def _read(office: Office, told: Any) -> tuple[Answer, Record]:
-    if not isinstance(told, dict):
-        raise InputError("record: is no object of JSON; write it like consent-record/1")
-    try:
-        written = body(_GIVEN, told)
-    except ValidationError as error:
-        raise InputError(faults(error)) from None
-    record = reading.record(written, office.now())
-    if record.at > office.now() + 1:
-        raise InputError(f"created_at: {written['created_at']} has not come yet; is a clock wrong?")
-    return written, record
-
-
-def faults(error: ValidationError) -> str:
-    """A line for each thing that is wrong: where it is, and what would be right."""
-    lines = []
-    for fault in error.errors(include_url=False, include_input=False)[:20]:
-        said = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{'.'.join(map(str, fault['loc'])) or 'record'}: {said[:1].lower()}{said[1:]}")
-    return "\n".join(lines)
-
-
-def _known(office: Office, ref: str, record: Record) -> Record | None:
-    customer = office.register.customer(ref)
-    return next((one for one in customer.records if one.id == record.id), None) if customer else None
-
-
-def _mapped(office: Office, ref: str, record: Record) -> None:
-    """That the record is about addresses of his, and of nobody else. Raises InputError."""
-    his = union([one.prefix for one in office.register.mapped(ref)])
-    if not his:
-        raise InputError(f"customer_ref: nothing is mapped to {ref!r}; import his prefixes first (knockfirst import)")
-    beyond = minus(union(record.scope.prefixes), his)
-    if beyond:
-        raise InputError(f"scope.prefixes: {cidrs(beyond)[0]} is not mapped to {ref!r}; leave out what is not his")
-    others = {
-        one.customer
-        for prefix in record.scope.prefixes
-        for _, _, claims in office.register.segments(prefix)
-        for one in claims
-    } - {ref}
-    if others:
-        raise InputError(f"scope.prefixes: some of them are mapped to others than {ref!r} too; leave these out")
-
-
-def _previous(office: Office, ref: str, named: str | None) -> None:
-    customer = office.register.customer(ref)
-    if named and (customer is None or named not in {one.id for one in customer.records}):
-        raise InputError(f"prev_record: {named} is no record of {ref!r}; leave it out, or name the one it replaces")
 
 
 def _may_lift(office: Office, owner: str, objection: Objection, ref: str, record: Record) -> None:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from agent.audit.entry import Item
 from agent.consent.written import Document
 from agent.errors import InputError
-from agent.verbs.agreed import faults
+from agent.giving import faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -96,6 +96,8 @@ def test_stop_is_heard_from_the_token_of_a_case_that_is_gone(told: World) -> Non
         "offered": [STOP],
         "done": "",
         "receipt": "",
+        "text": "",
+        "lang": "",
     }
     assert told.answers("stop", token)["status"] == "done"
     assert told.office.register.customer(CUSTOMER).objections  # type: ignore[union-attr]
