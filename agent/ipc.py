@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.errors import Malformed
@@ -26,6 +26,7 @@ _CREDENTIALS = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 _CHUNK = 65_536
 
 
+@unique
 class Type(IntEnum):
     """Every message there is. Numbers are never used again for something else."""
 
@@ -66,6 +67,7 @@ class Type(IntEnum):
     ANSWERED = 35  # agent -> exporter: what that comes to
     HEARD = 36  # agent -> notifier: what came back is on record, or is of nothing that was sent
     SERVERS = 37  # agent -> exporter: single servers, under pseudonyms, and groups of them
+    USAGE = 38  # capture, prober, notifier -> agent: what the process takes, and how many lines it logged
 
 
 # The most bytes that the JSON of each may have.
@@ -106,6 +108,7 @@ LIMITS = {
     Type.ANSWER: 4 << 10,
     Type.ANSWERED: 64 << 10,
     Type.HEARD: 1 << 10,
+    Type.USAGE: 4 << 10,
     Type.SERVERS: 1 << 20,
 }
 

@@ -196,7 +196,7 @@ class InForce(Body):
 
 
 class Usage(Body):
-    """What the agent's process takes: resident bytes; seconds of processor time and lines logged since it began."""
+    """What a role's processes take: resident bytes; seconds of processor time and lines logged since they began."""
 
     resident: Gauge = 0.0
     cpu: Gauge = 0.0
@@ -232,6 +232,7 @@ class Snapshot(Body):
     reach: dict[Label, Time] = Field(default_factory=dict)
     limits: dict[Label, Gauge] = Field(default_factory=dict)
     usage: Usage = Usage()
+    roles: dict[Label, Usage] = Field(default_factory=dict)
     kept: Count
     kept_at_most: Count
     counters: dict[Counter, Count]
@@ -298,6 +299,7 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.ORDER: TypeAdapter(Order),
     Type.OBJECTION: TypeAdapter(ObjectionTold),
     Type.NOTED: TypeAdapter(Noted),
+    Type.USAGE: TypeAdapter(Usage),
     Type.VIEW: TypeAdapter(View),
     Type.VIEWED: TypeAdapter(Viewed),
     Type.DUE: TypeAdapter(Due),

@@ -44,10 +44,12 @@ if TYPE_CHECKING:
 
 MAX_CLIENTS = 16  # control connections at once
 
-_CAPTURE = frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED, Type.KNOCKS, Type.CANCELLED})
+_CAPTURE = frozenset({
+    Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS, Type.APPLIED, Type.KNOCKS, Type.CANCELLED, Type.USAGE,
+})  # fmt: skip
 _EXPORTER = frozenset({Type.SHOWN, Type.RELOAD, Type.OBJECTION, Type.VIEW, Type.ANSWER})
-_PROBER = frozenset({Type.OUTCOME, Type.CANCELLED})
-_NOTIFIER = frozenset({Type.ABOUT, Type.SENT, Type.BOUNCED})
+_PROBER = frozenset({Type.OUTCOME, Type.CANCELLED, Type.USAGE})
+_NOTIFIER = frozenset({Type.ABOUT, Type.SENT, Type.BOUNCED, Type.USAGE})
 _CONTROL = frozenset({Type.ASK, Type.RELOAD, Type.ORDER})
 _SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
 _LEAST_GAP = 0.5  # seconds between snapshots while something happens
@@ -99,6 +101,8 @@ class Service:
         self._keeping = Keeping(
             inventory, store, retention_days=config.agent.retention_days, log=log, now=now, monotonic=monotonic
         )
+        if office is not None:
+            office.observed = self._keeping
         self._permission = Permission(
             office, inventory, self._doors, observe=self._learn, log=log, now=now, monotonic=monotonic
         )
@@ -177,6 +181,7 @@ class Service:
     def closed(self, connection: Connection) -> None:
         if connection is self._exporter:
             self._exporter = None
+        self._tally.roles.gone(connection)
         if connection.door.name == "capture":
             self._tally.gone(connection)
             self._force.closed(connection)
@@ -193,6 +198,8 @@ class Service:
 
     def took(self, connection: Connection, kind: Type, body: dict[str, Any]) -> None:
         message, received = validated(kind, body), self._monotonic()
+        if self._changes_nothing(connection, kind, message):
+            return
         self._permission.overheard(connection, kind, message)
         if kind is Type.OBSERVATIONS:
             self._observe(message)
@@ -206,18 +213,6 @@ class Service:
             return
         elif kind is Type.APPLIED:
             self._force.applied(connection, message.number)
-        elif kind is Type.SHOWN:
-            self._shown = message.number
-            return
-        elif kind is Type.RELOAD:
-            self._reloads.asked(connection)
-            return
-        elif kind is Type.RELOADED:
-            self._reloaded(body)
-            return
-        elif kind is Type.ASK:
-            self._doors.tell(connection, self._answer(message.what, message.address))
-            return
         elif self._telling.took(connection, kind, message):
             self._permission.set_off(received)
         else:
@@ -226,6 +221,22 @@ class Service:
                 return  # who only looks changes nothing
         self._tally.progress = self._now()
         self._changed = True
+
+    def _changes_nothing(self, connection: Connection, kind: Type, message: Any) -> bool:
+        """Take what leaves everything that is shown as it was, or is shown with whatever else changes."""
+        if kind is Type.SHOWN:
+            self._shown = message.number
+        elif kind is Type.USAGE:
+            self._tally.roles.take(connection, connection.door.name, message)
+        elif kind is Type.RELOAD:
+            self._reloads.asked(connection)
+        elif kind is Type.RELOADED:
+            self._reloaded(message.model_dump())
+        elif kind is Type.ASK:
+            self._doors.tell(connection, self._answer(message.what, message.address))
+        else:
+            return False
+        return True
 
     def _configure(self, message: Configuration) -> None:
         """The supervisor has read the configuration anew, or knows something else of it."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.ipc import REASONS
-from agent.logfmt import LINES
 from agent.messages import Inputs
 from agent.model import KINDS
-from agent.totals import Totals
+from agent.totals import Roles, Totals
+from agent.usage import usage
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -27,7 +25,7 @@ NOT_READY = (
 # Who may come to the agent, and the way to the supervisor.
 DOORS = ("capture", "exporter", "prober", "notifier", "control", "supervisor")
 # The roles that can tell here what they take.
-ROLES = ("agent", "exporter")
+ROLES = ("agent", "exporter", "prober", "notifier", "capture")
 # Of the configuration, in seconds.
 LIMITS = ("announce", "mapping", "quarantine", "checkpoint", "recheck", "probe", "retention", "suspect")
 
@@ -45,6 +43,7 @@ class Tally:
     observations: Counter[str] = field(default_factory=Counter)
     connections: Counter[str] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    roles: Roles = field(default_factory=Roles)
 
     @property
     def inputs(self) -> Inputs | None:
@@ -81,6 +80,7 @@ class Tally:
                 {"door": door, "reason": reason, "count": count} for (door, reason), count in sorted(rejected.items())
             ],
             "usage": usage(),
+            "roles": self.roles.body(),
         }
 
 
@@ -98,15 +98,3 @@ def limits(config: Config) -> dict[str, float]:
         "suspect": float(config.capture.suspect_seconds),
         "per_minute": float(probe.per_minute),
     }
-
-
-def usage() -> dict[str, Any]:
-    """What this process takes: "resident" bytes (0 where the kernel does not say), "cpu" seconds since it began, and
-    the "lines" that it logged, by level and those that were "suppressed".
-    """
-    try:
-        with open("/proc/self/statm", "rb") as told:
-            resident = int(told.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        resident = 0
-    return {"resident": float(resident), "cpu": time.process_time(), "lines": dict(LINES)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agent.body import MAX_COUNTERS, MAX_INTERFACES
 
 if TYPE_CHECKING:
-    from agent.messages import Counters, Interface
+    from agent.messages import Counters, Interface, Usage
 
 # Frames of files are counted as those of an interface are, under this name.
 FILE = "file"
@@ -112,6 +112,40 @@ class Totals:
         return {n: TOGETHER.get(n, sum)(gauges[n] for gauges in told if n in gauges) for n in names}
 
 
+class Roles:
+    """What the processes of each role took: memory of those that live, processor time and lines of all there were."""
+
+    def __init__(self) -> None:
+        self._live: dict[Hashable, tuple[str, Usage]] = {}
+        self._past: dict[str, dict[str, float]] = {}
+
+    def take(self, who: Hashable, role: str, told: Usage) -> None:
+        """A process says what it takes, in all since it began."""
+        self._live[who] = role, told
+
+    def gone(self, who: Hashable) -> None:
+        """That process has ended; what it took stays."""
+        if who in self._live:
+            role, told = self._live.pop(who)
+            self._past[role] = _sum(self._past.get(role, {}), told)
+
+    def body(self) -> dict[str, dict[str, Any]]:
+        """Role -> its usage; the roles of which nothing was told are not there."""
+        sums = {role: dict(past) for role, past in self._past.items()}
+        resident: dict[str, float] = {}
+        for role, told in self._live.values():
+            sums[role] = _sum(sums.get(role, {}), told)
+            resident[role] = resident.get(role, 0.0) + told.resident
+        return {
+            role: {
+                "resident": resident.get(role, 0.0),
+                "cpu": of["cpu"],
+                "lines": {name: int(count) for name, count in of.items() if name != "cpu"},
+            }
+            for role, of in sorted(sums.items())
+        }
+
+
 def _risen(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """By how much each counter has risen. One that fell says that all of them have begun anew."""
     anew = any(count < before.get(name, 0) for name, count in now.items())
@@ -126,3 +160,8 @@ def _add(total: dict[str, int], risen: Mapping[str, int], most: int) -> None:
 
 def _of_frames(name: str) -> bool:
     return name.startswith(("frames_", "drop_"))
+
+
+def _sum(before: Mapping[str, float], told: Usage) -> dict[str, float]:
+    now = {"cpu": told.cpu, **told.lines}
+    return {name: before.get(name, 0) + now.get(name, 0) for name in {**before, **now}}

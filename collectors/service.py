@@ -22,6 +22,7 @@ from agent.ipc import Type
 from agent.logfmt import Sample, begin
 from agent.making import Making
 from agent.notify import PULSE, READY
+from agent.usage import Telling
 from collectors.knocks import MAX_BATCH
 from collectors.outbox import MAX_VALUE, Outbox
 from collectors.section import Section, section
@@ -92,6 +93,7 @@ class Capture:
         self._malformed = 0
         self._losses = 0
         self._sample = Sample()
+        self._usage = Telling(clock)
         self._own = {"told_too_long": 0, "queue_full": 0, "withdrawn_untold": 0, "parse_microseconds": 0}
         self._unapplied: int | None = None
         self._agent: Agent | None = None
@@ -238,6 +240,8 @@ class Capture:
         interfaces = [{"name": tap.name, "counts": tap.counts, "gauges": tap.gauges()} for tap in taps]
         # Sent even if nothing moved: it says that capture lives, and finds out whether the agent does.
         self._outbox.say(Type.COUNTERS, {"counts": counts | self._own, "interfaces": interfaces})
+        if taken := self._usage.due():
+            self._outbox.say(Type.USAGE, taken)
         self._log_faults(counts)
 
     def _take(self, observation: Observation) -> None:

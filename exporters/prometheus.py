@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import Collector
 
 from agent.logfmt import LEVELS
-from agent.snapshot import NOT_READY, usage
+from agent.snapshot import NOT_READY
+from agent.usage import usage
 from exporters.capture import capture
 from exporters.configuration import configuration
 from exporters.families import by_one, many, one
@@ -73,8 +74,10 @@ def _readiness(snapshot: Snapshot | None) -> Iterator[Metric]:
 
 
 def _taken(snapshot: Snapshot | None) -> Iterator[Metric]:
-    """What the processes take that can tell it here."""
-    taken = {"exporter": usage()} | ({"agent": snapshot.usage.model_dump()} if snapshot else {})
+    """What the processes of each role take."""
+    taken = {"exporter": usage()}
+    if snapshot:
+        taken |= {"agent": snapshot.usage.model_dump()} | {n: of.model_dump() for n, of in snapshot.roles.items()}
     yield by_one("role_resident_memory_bytes", [(role, of["resident"]) for role, of in taken.items() if of["resident"]])
     yield by_one("role_cpu_seconds_total", [(role, of["cpu"]) for role, of in taken.items()])
     lines = [((role, level), count) for role, of in taken.items() for level, count in of["lines"].items()]

@@ -19,6 +19,7 @@ from agent import ipc
 from agent.ipc import Type
 from agent.logfmt import begin
 from agent.notify import PULSE, READY, STOPPING
+from agent.usage import Telling, usage
 
 if TYPE_CHECKING:
     import logging
@@ -45,6 +46,7 @@ class Prober:
         self._bell = bell
         self._reader = ipc.Reader(_ACCEPTED)
         self._logged = 0
+        self._usage = Telling(time.monotonic)
         self.over = False
 
     def tell(self, kind: Type, body: dict[str, Any]) -> None:
@@ -78,6 +80,8 @@ class Prober:
                     self._take(knocks, self._link)
                 knocks.begin()
                 self._note(refusals, log)
+                if taken := self._usage.due():
+                    self.tell(Type.USAGE, taken)
                 PULSE.status(time.monotonic(), knocking=int(knocks.busy()), refused=refusals.events.total())
             return 0
         finally:
@@ -171,6 +175,7 @@ def main(words: list[str]) -> int:
 
     prepare()
     reading.prepare()  # What is known of answers is read from files, and behind the wall none is opened.
+    usage()
     handed = ipc.inherited(words)
     bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
     prober = Prober(handed["agent"], handed.get("lifeline"), bell)

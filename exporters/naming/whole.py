@@ -23,13 +23,13 @@ WHOLE = Section("The program", "", (
     Family("snapshot_timestamp_seconds", "gauge", "When the snapshot that this scrape shows was made.", {},
            "when the snapshot that is shown was made; at most about 15 s ago"),
     Family("snapshot_duration_seconds", "gauge", "How long the snapshot before it took to make."),
-    Family("role_resident_memory_bytes", "gauge", "Memory of a role's process that is resident.", {"role": ROLES},
-           "memory of the process that is resident. The two roles that can tell it here: the exporter of itself, at "
-           "the scrape, the agent of itself, at the snapshot; of the others systemd knows it"),
-    Family("role_cpu_seconds_total", "counter", "Processor time of a role's process, user and system.",
+    Family("role_resident_memory_bytes", "gauge", "Memory of a role's processes that is resident.", {"role": ROLES},
+           "memory of the role's processes that is resident; told each fifteen seconds, and by a prober or notifier "
+           "that has nothing to do when it last had"),
+    Family("role_cpu_seconds_total", "counter", "Processor time of a role's processes, user and system.",
            {"role": ROLES}),
-    Family("log_lines_total", "counter", "Lines that a role's process logged.", {"role": ROLES, "level": LEVELS}),
-    Family("log_suppressed_total", "counter", "Lines that a role's process held back, because the same came too often.",
+    Family("log_lines_total", "counter", "Lines that a role's processes logged.", {"role": ROLES, "level": LEVELS}),
+    Family("log_suppressed_total", "counter", "Lines that a role's processes held back: the same came too often.",
            {"role": ROLES}),
 ))  # fmt: skip
 

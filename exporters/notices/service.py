@@ -27,6 +27,7 @@ from agent.ipc import Type
 from agent.logfmt import Sample, begin
 from agent.messages import NotifierSection, validated
 from agent.notify import PULSE, READY, STOPPING
+from agent.usage import Telling
 
 if TYPE_CHECKING:
     import logging
@@ -99,6 +100,7 @@ class Notifier:
         self._committed = False
         self._anew = False
         self._unreadable = 0
+        self._usage = Telling(time.monotonic)
         self._sample = Sample()
         self.counts: Counter[str] = Counter()
         self.over = False
@@ -135,6 +137,8 @@ class Notifier:
 
     def _look(self) -> None:
         self._tools.relay.look()
+        if taken := self._usage.due():
+            self._tell(Type.USAGE, taken)
         bounces = self._tools.bounces
         if bounces and bounces.counts["unreadable"] > self._unreadable:
             self._unreadable = bounces.counts["unreadable"]

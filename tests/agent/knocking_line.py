@@ -22,6 +22,7 @@ from agent.messages import validated
 from agent.office import Office
 from agent.permission import prober_section
 from agent.sections import Audit, Config, Consent, Notices, Probe
+from tests.ends import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,7 @@ class Line:
             pass_fds=[theirs.fileno()], env={"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL, cwd="/",
         )  # fmt: skip
         theirs.close()
-        self.link = ipc.Link(ours, _SAYS)
+        self.link = End(ours, _SAYS)
         self.link.send(Type.SECTION, prober_section(self.config, self.office))
         self.knocking.met(self.link.send)
 

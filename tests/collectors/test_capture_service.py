@@ -20,6 +20,7 @@ from collectors.outbox import Outbox
 from collectors.section import section
 from collectors.withdrawals import Withdrawal
 from tests.collectors.test_section import body
+from tests.ends import End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,7 +87,7 @@ def told(line: Lines, files: list[str], clock: Callable[[], float] = lambda: 0.0
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
     service.Capture(Outbox(here, 4096), line, LOG, clock).read(tuple(files), counting=True)
     here.close()
-    link = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS}))
+    link = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.INPUTS}))
     said = []
     while (message := link.receive()) is not None:
         said.append((message[0], validated(*message)))
@@ -173,7 +174,7 @@ def role(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("role")
 def test_the_role_reads_tells_and_ends_with_the_agent(files: list[str]) -> None:
     here, there = socket.socketpair()
-    agent = ipc.Link(there, frozenset({Type.INPUTS, Type.COUNTERS, Type.APPLIED}))
+    agent = End(there, frozenset({Type.INPUTS, Type.COUNTERS, Type.APPLIED}))
     agent.send(Type.SECTION, body(files=files))
     there.shutdown(socket.SHUT_WR)
     assert service.main([f"agent={here.detach()}"]) == service.GONE
@@ -192,7 +193,7 @@ def test_the_role_ends_where_the_agent_says_nothing() -> None:
 @pytest.mark.usefixtures("role")
 def test_a_section_that_is_none_ends_the_role() -> None:
     here, there = socket.socketpair()
-    agent = ipc.Link(there, frozenset())
+    agent = End(there, frozenset())
     agent.send(Type.SECTION, body(ring_mib="many"))
     with pytest.raises(ipc.Unexpected, match="ring_mib"):
         service.main([f"agent={here.detach()}"])
@@ -237,7 +238,7 @@ def watched(line: Lines, live: Any, room: int, *, before: tuple[tuple[Type, dict
     """Everything that the role says while it watches ``live`` to its end."""
     here, there = socket.socketpair()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-    agent = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED}))
+    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED}))
     for message in before:
         agent.send(*message)
     capture = service.Capture(Outbox(here, room), line, LOG, lambda: 0.0)
@@ -283,7 +284,7 @@ def test_what_is_taken_back_is_not_told_any_more_and_said_to_have_ended_before_a
     for observation in (seen("a"), other := seen("b")._replace(server=Endpoint("192.0.2.2", 25)), seen("c")):
         outbox.put(observation)
     capture = service.Capture(outbox, line, LOG, lambda: 0.0)
-    agent = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED}))
+    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED}))
     agent.send(Type.WITHDRAWN, {"number": 5, "handshakes": [], "headers": ["192.0.2.1"]})
     with pytest.raises(PermissionError, match="enough"):
         capture.watch(Taps(line, 1, []), section(body(number=1)), service.Agent(here))  # type: ignore[arg-type]
@@ -298,7 +299,7 @@ def test_what_is_taken_back_is_not_told_any_more_and_said_to_have_ended_before_a
 def test_what_is_taken_back_while_a_file_is_read_holds_at_once_and_a_section_waits() -> None:
     line = Lines({"a": [seen("x"), seen("y")]})
     here, there = socket.socketpair()
-    agent = ipc.Link(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED, Type.INPUTS}))
+    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED, Type.INPUTS}))
     agent.send(Type.SECTION, body(number=2))
     agent.send(Type.WITHDRAWN, {"number": 5, "handshakes": ["192.0.2.9"], "headers": []})
     capture = service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0)
@@ -334,7 +335,7 @@ def test_knocks_are_told_in_messages_that_the_agent_takes() -> None:
     line.knocked = [knock | {"source_port": port} for port in range(1, 601)]
     here, there = socket.socketpair()
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-    agent = ipc.Link(there, frozenset({Type.COUNTERS, Type.KNOCKS}))
+    agent = End(there, frozenset({Type.COUNTERS, Type.KNOCKS}))
     with pytest.raises(PermissionError, match="enough"):
         service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0).watch(
             Taps(line, 2, []),
@@ -371,7 +372,7 @@ def test_an_agent_that_has_gone_is_followed_by_the_one_that_is_handed_over() -> 
     assert (line.anew, taps.followed) == (1, [1, 7])
     assert line.forgotten  # What found no room while nobody was there.
     next_here.close()
-    agent = ipc.Link(next_there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.INPUTS}))
+    agent = End(next_there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.INPUTS}))
     next_there.settimeout(0.2)
     kinds = []
     with contextlib.suppress(TimeoutError):

@@ -18,6 +18,7 @@ from agent.asked import OutcomeOf
 from agent.ipc import Type
 from agent.messages import validated
 from probes import service
+from tests.ends import End
 from tests.probes.peers import ANSWER, Peer, endless, grant, says, silent
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Role:
 
     def linked(self, ours: socket.socket) -> ipc.Link:
         ours.settimeout(15)
-        return ipc.Link(ours, _SAYS)
+        return End(ours, _SAYS)
 
     def says(self, kind: Type, body: dict[str, Any]) -> None:
         self.link.send(kind, body)

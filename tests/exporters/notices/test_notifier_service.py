@@ -23,6 +23,7 @@ from agent.ipc import Type
 from agent.messages import validated
 from exporters.notices import service
 from exporters.notices.examples import example
+from tests.ends import End
 from tests.exporters.certificates import Authority
 from tests.exporters.notices.relays import HANG_UP, Scripted, context
 from tests.exporters.notices.returned import OTHERS, postfix
@@ -62,7 +63,7 @@ class Role:
 
     def meet(self, ours: socket.socket) -> None:
         ours.settimeout(20)
-        self.link = ipc.Link(ours, ACCEPTED)
+        self.link = End(ours, ACCEPTED)
         self.link.send(Type.SECTION, self.body)
 
     def next_agent(self) -> None:
