@@ -99,6 +99,12 @@ class Casework:
             return "over"
         return "" if self.borne_out(assessment) else "unsure"
 
+    def forget(self, case: Case) -> None:
+        """A case was erased, and what is known of its address with it."""
+        for kept in (self._changed, self._lost, self._unseen):
+            kept.pop(case.id, None)
+        self.paused.pop(case.address, None)
+
     @staticmethod
     def borne_out(assessment: Assessment | None) -> bool:
         """Whether what is believed now is bad, and sure enough to tell."""

@@ -111,6 +111,10 @@ class Inventory:
         """The addresses that show a sign of Exchange."""
         return [address for address, server in self._servers.items() if server.signed]
 
+    def addresses(self) -> list[str]:
+        """Every address of which anything is known."""
+        return list(self._servers)
+
     def observations(self, address: str) -> tuple[Observation, ...]:
         """What is known of one address, each fact as it was first seen."""
         server = self._servers.get(address)

@@ -65,6 +65,7 @@ class Keeping:
         """Begin to load what the store has into the inventory; ``tend`` goes on with it. Raises sqlite3.Error."""
         if self._store is None:
             return
+        self._store.recount()
         while self._store.behind and self._tried(self._store.commit):
             pass  # The bounds were lowered since it was written.
         self._last_success = self._store.last_success(RETENTION)
@@ -90,6 +91,19 @@ class Keeping:
             [Fact(seen.server, seen.kind, seen.value) for seen in self._inventory.observations(address)]
         )
         self._inventory.gone(address)
+
+    def erase(self, wanted: Callable[[str], bool]) -> None:
+        """Let go of all that was seen at these addresses, so that it is nowhere any more. Raises sqlite3.Error."""
+        for address in filter(wanted, self._inventory.addresses()):
+            self._inventory.forget(
+                [Fact(seen.server, seen.kind, seen.value) for seen in self._inventory.observations(address)]
+            )
+        if self._store is not None:
+            self._store.erase(wanted)
+
+    def facts(self, wanted: Callable[[str], bool]) -> list[tuple[Any, ...]]:
+        """All that was seen at these addresses (agent.store.facts). Raises sqlite3.Error."""
+        return [] if self._store is None else self._store.facts(wanted)
 
     def until_due(self) -> float:
         """Seconds until ``tend`` has something to do."""

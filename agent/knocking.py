@@ -137,6 +137,17 @@ class Knocking:
         self._send(Type.CANCEL, {"number": self._cancels, "ids": None if ids is None else named})
         return self._cancels
 
+    def let_be(self, customer: str) -> None:
+        """Break off what is under way at a customer's; on record it has an end that nobody knows. Raises AuditError."""
+        his = [held for held in self._office.gate.held.values() if held.leave.customer == customer]
+        if his:
+            self.cancel([held.grant.id for held in his])
+        for held in his:
+            told = self._unrecorded.get(held.grant.id) or _ended_unknown(held, "broken off")
+            self._office.gate.finish(told)
+            self._unrecorded.pop(held.grant.id, None)
+            self.outcomes[held.grant.probe, told.outcome] += 1
+
     def ask(self, request: Request) -> Grant | Refusal:
         """Knock, if there is leave. The refusal of an order is counted like any other."""
         if self._send is None:
@@ -264,11 +275,7 @@ class Knocking:
                 self._unknown(held, "nothing was heard of it")
 
     def _unknown(self, held: Held, why: str) -> None:
-        told = OutcomeOf(
-            id=held.grant.id, outcome="unknown", detail=why, knocks=[], statuses=[], bytes=0, milliseconds=0,
-            certificate="", told=[],
-        )  # fmt: skip
-        self.ended(told)
+        self.ended(_ended_unknown(held, why))
 
     def _retry(self) -> None:
         waiting, self._unrecorded = self._unrecorded, {}
@@ -287,6 +294,13 @@ class Knocking:
                 self._office.record(items)
         except AuditError:
             self._denied.update(denied)
+
+
+def _ended_unknown(held: Held, why: str) -> OutcomeOf:
+    return OutcomeOf(
+        id=held.grant.id, outcome="unknown", detail=why, knocks=[], statuses=[], bytes=0, milliseconds=0,
+        certificate="", told=[],
+    )  # fmt: skip
 
 
 def _learnt(held: Held, told: OutcomeOf, now: float) -> list[Observation]:

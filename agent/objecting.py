@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.bucket import TOKENLESS, Bucket
-from agent.consent.written import body, rfc3339
+from agent.consent.objection import objection as objection  # noqa: PLC0414  (for who takes it from here)
 from agent.dropped import Drop, canonical
 from agent.leave import OBJECTED as OUTCOMES
 from agent.logfmt import Sample
@@ -25,34 +23,13 @@ from agent.privacy import cidrs, common, one, union
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from agent.asked import ObjectionTold
+    from agent.audit.entry import Item
     from agent.dropped import Dropped, Line
     from agent.office import Office
     from agent.privacy import Ranges
-
-OBJECTOR = "objector/"
-
-
-def objection(
-    customer: str | None, prefixes: Iterable[str] | None, *, at: float, ident: str, headers: bool, channel: str,
-    verified: bool = False, by: str = "objector",
-) -> Item:  # fmt: skip
-    """What is put on record of a no. ``customer`` None: nobody is known whose it is, and it counts where it says.
-
-    ``prefixes`` None: everything of that customer's. ``at``: seconds since the epoch. Raises pydantic.ValidationError.
-    """
-    written = {
-        "at": rfc3339(datetime.fromtimestamp(at, UTC)),
-        "objection_id": ident,
-        "prefixes": None if prefixes is None else list(prefixes),
-        "headers": headers,
-        "channel": channel,
-        "verified": verified,
-        "by": by,
-    }
-    return Item("record.objected", {"channel": channel}, customer or OBJECTOR + ident, body("record.objected", written))
 
 
 class Objecting:

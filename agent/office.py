@@ -21,11 +21,12 @@ from agent.consent.register import Register
 from agent.consent.tokens import Tokens
 from agent.consent.unmatched import Unmatched
 from agent.consent.written import BODIES
+from agent.erasing import Erasing
 from agent.errors import ConfigError
 from agent.leave import Conditions, Limits
 from agent.pseudonym import Pseudonyms, opened
-from agent.watch import Watched
 from agent.requests import Requests
+from agent.watch import Watched
 
 if TYPE_CHECKING:
     import logging
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from agent.audit.entry import Entry
     from agent.cases.book import Book
     from agent.cases.tells import Tells
+    from agent.erasing import Observed
     from agent.inventory import Seen
     from agent.leave import Grant, Refusal, Request, Sighting
     from agent.sections import Config
@@ -74,12 +76,16 @@ class Office:
         self.published = Published()
         self.tokens = Tokens()
         self.unmatched = Unmatched()
+        self.requests = Requests()
         self.gate = ConsentGate(self, monotonic, lambda: token_hex(16))
         # Objections since these were last seen to: the ids, and whether not even headers may be looked at.
-        self.requests = Requests()
         self.objected: list[tuple[str, bool]] = []
         # Knocks, where there is a prober to do it; None where there is no agent.
         self.knock: Callable[[Request], Grant | Refusal] | None = None
+        # Ends at once what is under way at a customer's, and keeps what was seen, where there is an agent.
+        self.let_be: Callable[[str], None] | None = None
+        self.observed: Observed | None = None
+        self.erasing = Erasing(self)
         # Telling customers, where there is an agent that does it.
         self.telling: Tells | None = None
         self.sighting: Callable[[str, int], Sighting | None] = _not_seen
@@ -110,6 +116,11 @@ class Office:
                 "verify` says more; put it back from a copy, or move it away to begin anew"
             ) from None
         self.objected.clear()
+        try:
+            self.erasing.finish()
+        except ConfigError:
+            self.close()
+            raise
         self.look()
 
     def begin(self) -> None:
@@ -161,6 +172,15 @@ class Office:
             self._fold(Opened(entry.number, item.kind, entry.time, item.public, item.customer, private))
         return entries
 
+    def forget(self, customer: str, asked: Sequence[str]) -> None:
+        """As if nothing were known of a customer, nor of how it went at the addresses where he was asked.
+
+        The log is not changed by it: agent/erasing.py does that.
+        """
+        gone = Opened(self.log.size, "customer.erased", self.now(), {}, customer, {"asked": list(asked)})
+        for fold in (self.register, self.history, self.tokens, self.requests):
+            fold.apply(gone)
+
     @property
     def pseudonyms(self) -> Pseudonyms:
         """The servers' names for who need not know their addresses. Opened when first wanted: raises ConfigError."""
@@ -188,6 +208,8 @@ class Office:
         changed = self.look()
         if self._owed and self.writable():
             self._pay()
+        if not self.erasing.tend(self._monotonic()):
+            self._logger.error("an erasure that was begun cannot be ended; trying again")
         self.sinks.tend(self.log, self._monotonic())
         return changed
 
@@ -268,6 +290,7 @@ class Office:
             self.published.apply(entry)
             self.tokens.apply(entry)
             self.unmatched.apply(entry)
+            self.requests.apply(entry)
             self._latest = max(self._latest, entry.time)
             self._note_switch(entry)
             yield entry
@@ -278,6 +301,7 @@ class Office:
         self.published.apply(entry)
         self.tokens.apply(entry)
         self.unmatched.apply(entry)
+        self.requests.apply(entry)
         self._latest = max(self._latest, entry.time)
         self._note_switch(entry)
         if entry.kind == "record.objected" and entry.private:
@@ -290,5 +314,3 @@ def _paths(config: Config) -> dict[str, str]:
 
 def _not_seen(address: str, port: int) -> Sighting | None:
     return None
-            self.requests.apply(entry)
-        self.requests.apply(entry)

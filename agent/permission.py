@@ -85,7 +85,7 @@ class Permission:
             chance=random.random, observe=observe, granted=self._self_audit.granted, ended=self._self_audit.logged,
             log=log,
         )  # fmt: skip
-        office.knock = self._knocking.ask
+        office.knock, office.let_be = self._knocking.ask, self._knocking.let_be
         self._objecting = Objecting(office, log=log, monotonic=monotonic)
         self._standing = Standing(office, self._candidates, self._worth)
         self._known = office.register.version

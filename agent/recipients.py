@@ -44,6 +44,9 @@ class Recipients:
             kept = self._kept[customer] = entry, tuple(each.contact for each in self.of(customer))
         return kept[1]
 
+    def forget(self, customer: str) -> None:
+        self._kept.pop(customer, None)
+
     def of(self, customer: str) -> list[Recipient]:
         """The same with their addresses, as the log has them now. Raises AuditError."""
         number = self._office.register.contacts_entry(customer)

@@ -60,6 +60,10 @@ _NEW = (
     " (server, port, transport, kind, value, origin, collector, first_seen, last_seen)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_ALL_OF = (
+    "SELECT s.address, o.port, o.transport, o.kind, o.value, o.origin, o.collector, o.first_seen, o.last_seen"
+    " FROM servers s JOIN observations o ON o.server = s.id WHERE s.id = ? ORDER BY o.id"
+)
 _EMPTIED = "DELETE FROM servers WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM observations WHERE server = ?1)"
 
 
@@ -88,6 +92,10 @@ class Store:
         except BaseException:
             self.close()
             raise
+        self.recount()
+
+    def recount(self) -> None:
+        """See how many rows there are: another connection may have erased some. Raises sqlite3.Error."""
         (self.observations,) = self._db.execute("SELECT count(*) FROM observations").fetchone()
         (self.servers,) = self._db.execute("SELECT count(*) FROM servers").fetchone()
 
@@ -136,6 +144,22 @@ class Store:
         with self._transaction():
             deleted = self._delete(_TOO_OLD, (before, most), "age")
         return self._absent(deleted)
+
+    def erase(self, wanted: Callable[[str], bool]) -> None:
+        """Delete all that is known of these addresses, so that nothing of it is left in the file.
+
+        The file is made anew for that: some four seconds for a million facts. Raises sqlite3.Error; then it is to be
+        tried again.
+        """
+        self.waiting.drop(wanted)
+        erased(self._db, wanted)
+        self.recount()
+
+    def facts(self, wanted: Callable[[str], bool]) -> list[tuple[Any, ...]]:
+        """All that is known of these addresses, what waits included (``facts``). Raises sqlite3.Error."""
+        while self.waiting:
+            self.commit()
+        return list(facts(self._db, wanted))
 
     def load(self, since: float) -> Iterator[list[Observation]]:
         """Every fact last seen at that time or later, as it was first seen; the servers seen last come last.
@@ -239,3 +263,49 @@ class Store:
         self.servers -= max(0, emptied.rowcount)
         self.deleted[reason] += len(found)
         return [Fact(Endpoint(*row[2:5]), *row[5:]) for row in found]
+
+
+def erased(connection: sqlite3.Connection, wanted: Callable[[str], bool]) -> None:
+    """Delete the servers at these addresses and their facts from a store, and make its file anew."""
+    found = [row for row in connection.execute("SELECT id, address FROM servers").fetchall() if wanted(row[1])]
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("DELETE FROM observations WHERE server = ?", [(number,) for number, _ in found])
+        connection.executemany("DELETE FROM servers WHERE id = ?", [(number,) for number, _ in found])
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    # What was moved about in a page while rows came and went is gone only when the page is made anew; on disk, because
+    # in memory it would take as much again as the file.
+    connection.execute("PRAGMA temp_store = FILE")
+    try:
+        connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def facts(connection: sqlite3.Connection, wanted: Callable[[str], bool]) -> Iterator[tuple[Any, ...]]:
+    """Every fact of the servers at these addresses: address, port, transport, kind, value, origin, collector, and when
+    it was first and last seen.
+    """
+    for number, address in connection.execute("SELECT id, address FROM servers ORDER BY id").fetchall():
+        if wanted(address):
+            yield from connection.execute(_ALL_OF, (number,)).fetchall()
+
+
+@contextmanager
+def beside(directory: Path) -> Iterator[sqlite3.Connection | None]:
+    """The store's file, opened by whoever has the directory locked already; None where there is none.
+
+    Raises ConfigError.
+    """
+    path = directory / DATABASE
+    connection = opened(path) if path.exists() else None
+    try:
+        yield connection
+    finally:
+        if connection is not None:
+            connection.close()

@@ -209,10 +209,13 @@ class Telling:
 
     def erased(self, customer: str) -> int:
         """Forget a customer and all of his cases; how many there were. Raises BookError."""
+        self._owed = [item for item in self._owed if item.customer != customer]
+        self._recipients.forget(customer)
         for case in list(self._office.book.cases.values()):
             if case.customer == customer:
                 self._dispatch.forget(case)
                 self._rechecks.forget(case.id)
+                self._casework.forget(case)
         return self._office.book.erase(customer)
 
     # The work itself.

@@ -7,6 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.model import Endpoint, Observation
 
 MAX_TAKEN = 65_536  # facts that wait, where no commit succeeds for long
@@ -67,6 +69,12 @@ class Waiting:
         """Forget a server; what is seen of it after this is taken anew."""
         self._drop(address)
         self._forgotten[address] = None
+
+    def drop(self, wanted: Callable[[str], bool]) -> None:
+        """Let go of what waits of these addresses, as if it had never been seen."""
+        for address in [address for address in self._taken if wanted(address)]:
+            self._drop(address)
+        self._forgotten = {address: None for address in self._forgotten if not wanted(address)}
 
     def batch(self, facts: int, servers: int) -> tuple[list[tuple[Fact, Seen]], list[str]]:
         """So many facts and servers at most of those that wait longest; they wait on until they are ``done``."""

@@ -29,6 +29,10 @@ STEPS: tuple[Step, ...] = (
         "CREATE TABLE customers (number INTEGER PRIMARY KEY, ref TEXT NOT NULL UNIQUE,"
         " key BLOB NOT NULL CHECK (length(key) = 32)) STRICT",
     ),
+    (
+        # Who is being erased: what was begun is ended, whatever dies meanwhile.
+        "CREATE TABLE doomed (number INTEGER PRIMARY KEY REFERENCES customers (number), how TEXT NOT NULL) STRICT",
+    ),
 )
 _BY_REF = "SELECT number, ref, key FROM customers WHERE ref = ?"
 _BY_NUMBER = "SELECT number, ref, key FROM customers WHERE number = ?"
@@ -95,17 +99,33 @@ class Keys:
             found.update((row[1], _customer(row)) for row in rows)
         return {ref: customer for ref, customer in found.items() if customer}
 
+    def doom(self, number: int, how: str) -> None:
+        """Note, durably, that a customer is to be erased, and how."""
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("INSERT OR REPLACE INTO doomed (number, how) VALUES (?, ?)", (number, how))
+
+    def doomed(self) -> list[tuple[str, str]]:
+        """Those who are to be erased, and how."""
+        return self._db.execute("SELECT c.ref, d.how FROM doomed d JOIN customers c ON c.number = d.number").fetchall()
+
     def shred(self, numbers: Collection[int]) -> None:
         """Overwrite these keys and delete them, in the file and in its write-ahead log."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             for number in numbers:
+                self._db.execute("DELETE FROM doomed WHERE number = ?", (number,))
                 self._db.execute("UPDATE customers SET key = zeroblob(32), ref = number WHERE number = ?", (number,))
                 self._db.execute("DELETE FROM customers WHERE number = ?", (number,))
         self._forget()
         # What was moved about in a page while rows came and went is gone only when the page is made anew.
         self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.truncate()
+
+    def truncate(self) -> bool:
+        """Empty the write-ahead log; False where somebody reads the keys just now, who is in the way."""
+        busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def numbers(self) -> set[int]:
         return {number for (number,) in self._db.execute("SELECT number FROM customers")}

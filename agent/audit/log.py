@@ -151,14 +151,15 @@ class Log:
                 self._truncate()
         return added
 
-    def read(self, kinds: Collection[str] | None = None, start: int = 0) -> Iterator[Opened]:
-        """The entries from number ``start`` on, in order; of these kinds alone where they are given.
+    def read(self, kinds: Collection[str] | None = None, start: int = 0, end: int | None = None) -> Iterator[Opened]:
+        """The entries from number ``start`` on, up to ``end``, in order; of these kinds alone where they are given.
 
         What is appended meanwhile comes too. Raises AuditError.
         """
-        while start < self.size:
+        while start < (self.size if end is None else min(end, self.size)):
             with _wrapped():
-                rows = self._db.execute(_READ, (start, start + _PAGE)).fetchall()
+                until = start + _PAGE if end is None else min(start + _PAGE, end)
+                rows = self._db.execute(_READ, (start, until)).fetchall()
                 found = list(self._opened(rows, kinds))
             yield from found
             start += _PAGE
@@ -168,6 +169,11 @@ class Log:
         with _wrapped():
             rows = self._db.execute(_READ, (number, number + 1)).fetchall()
             return next(self._opened(rows, None), None)
+
+    def knows(self, customer: str) -> bool:
+        """Whether any entry is this customer's. Raises AuditError."""
+        with _wrapped():
+            return self._keys.customer(customer) is not None
 
     def own(self, customer: str) -> Iterator[Own]:
         """The entries of a customer as he may see them, in order. Raises AuditError."""
@@ -184,17 +190,35 @@ class Log:
         """What proofs about the log as it is are made of. Asking it raises AuditError."""
         return self._tree.nodes(self._leaves)
 
-    def erase(self, customer: str) -> None:
+    def doom(self, customer: str, how: dict[str, Any]) -> None:
+        """Note that a customer is to be erased, and how, so that it is ended whatever dies: ``doomed`` has it then.
+
+        Raises AuditError.
+        """
+        with _wrapped():
+            found = self._keys.customer(customer)
+            if found is not None:
+                self._keys.doom(found.number, canon.canonical(how).decode())
+
+    def doomed(self) -> list[tuple[str, dict[str, Any]]]:
+        """Those whose erasure was begun and has not been ended, and how. Raises AuditError."""
+        with _wrapped():
+            return [(ref, canon.parsed(how)) for ref, how in self._keys.doomed()]
+
+    def erase(self, customer: str, public: dict[str, Any] | None = None) -> None:
         """Make everything private of a customer unreadable for ever: his key, and what is sealed under it.
 
-        A customer who is not known has nothing to be erased. Raises AuditError; then it is to be tried again.
+        A customer who is not known has nothing to be erased. ``public``: what more the log says of it. Raises
+        AuditError; then it is to be tried again.
         """
         with _wrapped():
             found = self._keys.customer(customer)
             if found is None:
                 return
-            self._erased(found.number)
+            if self._db.execute("SELECT 1 FROM sealed WHERE owner = ?", (found.number,)).fetchone():
+                self._erased(found.number, public or {})
             self._keys.shred([found.number])
+            self._truncate()
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -336,18 +360,17 @@ class Log:
         told = {key: intent.private.get(key) for key in ("address", "port")}
         return Item(_OUTCOME, public, intent.customer, {**told, "detail": "the agent ended before the probe did"})
 
-    def _erased(self, owner: int) -> None:
+    def _erased(self, owner: int, public: dict[str, Any]) -> None:
         """Delete what is sealed for a customer, and say so, without who it was."""
         with self._transaction() as tree:
             gone = self._db.execute("DELETE FROM sealed WHERE owner = ?", (owner,)).rowcount
-            self._added(tree, [Item("customer.erased", {"entries": gone})], {})
+            self._added(tree, [Item("customer.erased", {**public, "entries": gone})], {})
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
-        self._truncate()
 
     def _truncate(self) -> None:
-        """Empty the write-ahead log. Where somebody reads the log just now, the next append tries again."""
+        """Empty the write-ahead logs. Where somebody reads the log just now, the next append tries again."""
         busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._traces = bool(busy)
+        self._traces = not self._keys.truncate() or bool(busy)
 
     def _leaves(self, start: int, end: int) -> bytes:
         with _wrapped():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agent.privacy import one
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from agent.audit.entry import Opened
@@ -113,10 +114,21 @@ class History:
         elif entry.kind == "probe.outcome":
             self._tick(entry.time)
             self._ended(entry)
+        elif entry.kind == "customer.erased" and entry.customer:
+            self.forget(entry.customer, (entry.private or {}).get("asked", ()))
         elif entry.kind == "probe.denied":
             reason, count = entry.public.get("reason"), entry.public.get("count")
             if isinstance(reason, str) and isinstance(count, int):
                 self._refusals.append((entry.time, reason, count))
+
+    def forget(self, customer: str, addresses: Iterable[str]) -> None:
+        """As if nothing were known of a customer, and of how it went at these addresses, where he was knocked at.
+
+        What is counted of everybody is left as it is.
+        """
+        self._customers.pop(customer, None)
+        for text in addresses:
+            self._hosts.pop(one(text)[0], None)
 
     def used(self, address: int) -> float:
         """When a host was last knocked at, -inf for never."""

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from agent.audit import shipped
 from agent.lab.story_commands import FailedError
 
-_SHIPPED = "share/knockfirst/verify.py"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _SECONDS = 60
 
 
 def verifier() -> Path:
-    """The stand-alone verifier: ``docs/verify.py`` in the sources, and as it was installed elsewhere.
-
-    Raises FailedError.
-    """
-    sources = Path(__file__).resolve().parents[2] / "docs" / "verify.py"
-    if sources.is_file():
-        return sources
-    for file in metadata.files("knockfirst") or []:
-        if str(file).endswith(_SHIPPED):
-            return Path(str(file.locate()))
-    raise FailedError(f"{_SHIPPED} is not installed")
+    """The stand-alone verifier. Raises FailedError."""
+    try:
+        return shipped.verifier()
+    except FileNotFoundError as error:
+        raise FailedError(str(error)) from None
 
 
 def checked(proof: Path) -> tuple[bool, str]:

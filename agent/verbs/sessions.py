@@ -74,6 +74,11 @@ def drop(words: Answer) -> None:
     _sessions.pop(words["session"], None)
 
 
+def abandon() -> None:
+    """Nobody goes on with anything: what was read of the log for it is not so any more."""
+    _sessions.clear()
+
+
 def claim(office: Office, words: Answer, sources: frozenset[str]) -> None:
     """From now on nobody else puts anything of these sources on record. Raises InputError where somebody does.
 

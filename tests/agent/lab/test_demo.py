@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from agent.errors import InputError
+from agent.audit import shipped
 from agent.lab import demo, screens, story_papers, story_proof, story_screens
 from agent.lab.story_cast import BOOKSHOP, BUILD, CUSTOMERS, LIBRARY, OPTICIAN
 from agent.lab.story_commands import Commands, FailedError
@@ -232,7 +233,7 @@ def test_a_command_that_ends_otherwise_is_told_with_what_it_said(tmp_path: Path)
 
 def test_the_verifier_is_the_file_of_the_documentation_and_is_installed_with_us() -> None:
     assert story_proof.verifier() == ROOT / "docs" / "verify.py"
-    assert f'"{story_proof._SHIPPED.rpartition("/")[0]}" = ["docs/verify.py"]' in (ROOT / "pyproject.toml").read_text()
+    assert f'"{shipped.SHIPPED.rpartition("/")[0]}" = ["docs/verify.py"]' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_what_is_no_proof_is_refused(tmp_path: Path) -> None:
