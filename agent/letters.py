@@ -138,6 +138,10 @@ class Letters:
             self._unrecorded.append(_item("notice.sent", letter, _said(outcome, told.detail, told.code)))
             self._out = told.id  # nobody takes it up before that is on record
 
+    def forget(self, customer: str) -> None:
+        """A customer was erased: nothing more is put on record of him."""
+        self._unrecorded = [item for item in self._unrecorded if item.customer != customer]
+
     def bounced(self, told: Bounced) -> bool:
         """Something came back; whether it is of one of these. Raises AuditError."""
         letter = self._office.requests.sent(told.message_id)

@@ -103,8 +103,6 @@ class Service:
         )
         if office is not None:
             office.observed = self._keeping
-        if office is not None:
-            office.observed = self._keeping
         self._permission = Permission(
             office, inventory, self._doors, observe=self._learn, log=log, now=now, monotonic=monotonic
         )

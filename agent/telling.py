@@ -211,6 +211,7 @@ class Telling:
         """Forget a customer and all of his cases; how many there were. Raises BookError."""
         self._owed = [item for item in self._owed if item.customer != customer]
         self._recipients.forget(customer)
+        self._letters.forget(customer)
         for case in list(self._office.book.cases.values()):
             if case.customer == customer:
                 self._dispatch.forget(case)
@@ -234,10 +235,10 @@ class Telling:
             self._dispatch.begin()
             self._begun = True
         self._dispatch.tend()
+        self._letters.tend()
         self._look(now)
         if now >= self._retention_due:
             self._retention_due = now + _RETENTION
-        self._letters.tend()
             self._retain()
 
     def _look(self, now: float) -> None:
