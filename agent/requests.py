@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.cases.case import FAILED, PENDING, Event, Step, stepped
+from agent.cases.counted import ABOUT_LEAVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.audit.entry import Opened
 
-MAILS = ("request", "receipt")  # of agent.notice.MESSAGES
 AGREED, REFUSED = "agreed", "refused"
 
 
@@ -100,7 +100,7 @@ class Requests:
             self.by_record[request.record] = request._replace(answered=how)
 
     def _due(self, entry: Opened, private: dict[str, Any]) -> None:
-        if entry.public.get("step") in MAILS and private.get("record"):
+        if entry.public.get("step") in ABOUT_LEAVE and private.get("record"):
             step = Step(
                 private["step"], entry.public["step"], entry.public["channel"], private["role"], private["way"],
                 private["message_id"], entry.time,

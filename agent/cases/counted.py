@@ -22,6 +22,7 @@ _BOUNDS = tuple(days * _DAY for days in (0.5, 1.0, 2.0, 5.0, 7.0, 14.0, 30.0, 60
 # What became of steps; why nobody is told of something found; what came of answers. Label values, as well.
 OUTCOMES = ("sent", "refused", "bounced", "delivered", "cancelled", "done", "wrong")
 CHANNELS = ("mail", *TASKS)
+ABOUT_LEAVE = ("request", "receipt")  # mails that are of no case (agent/letters.py)
 UNTOLD = (
     "not_an_address", "objection", "unmapped", "mapping_conflict", "shared", "dynamic", "mapping_stale", "quarantine",
     "contract_ended", "suspended", "no_contact", "unsure",
@@ -54,7 +55,7 @@ class Fixes:
 
 def no_steps() -> dict[tuple[str, str, str], int]:
     """Step, channel and outcome -> 0, for everything that is written."""
-    written = (step for step in STEPS if step not in TASKS and step != "human")
+    written = (*(step for step in STEPS if step not in TASKS and step != "human"), *ABOUT_LEAVE)
     return {(step, "mail", outcome): 0 for step in written for outcome in OUTCOMES}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agent.cases import helped
 from agent.cases.case import STATES
-from agent.cases.counted import AGES, ANSWERS, CHANNELS, OUTCOMES, UNTOLD
+from agent.cases.counted import ABOUT_LEAVE, AGES, ANSWERS, CHANNELS, OUTCOMES, UNTOLD
 from agent.cases.ladder import STEPS, TASKS
 from agent.cases.severity import SEVERITIES
 from agent.leave import REASONS
@@ -41,9 +41,10 @@ TELLING = Section("Telling customers", "", (
            "link of the message: nothing is tracked, so more were read), `acknowledged` (that, or said to a person); "
            "and `fixed`: it was the last to reach anybody before the fix. `before` with `none`: fixed, and nobody had "
            "been reached", _KEPT),
-    Family("notices_total", "counter", "Steps of the ladder that have ended, and how.",
-           {"step": STEPS, "channel": CHANNELS, "outcome": OUTCOMES},
-           "steps of the ladder that have ended, by the channel they took: `sent` (the relay took it), `refused`, "
+    Family("notices_total", "counter", "Steps of the ladder, and mails about leave, that have ended, and how.",
+           {"step": (*STEPS, *ABOUT_LEAVE), "channel": CHANNELS, "outcome": OUTCOMES},
+           "steps of the ladder that have ended, and mails that ask for leave (`request`) or confirm it (`receipt`), "
+           "by the channel they took: `sent` (the relay took it), `refused`, "
            "`bounced` and `delivered` (a status notification came back), `cancelled` (overtaken by a fix, an objection "
            "or a hand-over), `done` (by a person), `wrong` (the customer says: not the right contact)", _KEPT),
     Family("notices_uncertain_total", "counter", "Messages of which nobody knows whether the relay took them.", {},
@@ -56,7 +57,7 @@ TELLING = Section("Telling customers", "", (
            f"{_KEPT}, and a message waits"),
     Family("notice_answers_total", "counter", "Answers of customers by token, and what became of them.",
            {"answer": ANSWERS},
-           "answers of customers by the token of a notice; `show` only looked, `unknown`, `rate` and `unavailable` "
+           "answers of customers by the token of a message; `show` only looked, `unknown`, `rate` and `unavailable` "
            "were not taken", _KEPT),
     Family("case_rechecks_total", "counter", "Looks that customers asked for: granted, or why not.",
            {"decision": ("granted", *REASONS)},
