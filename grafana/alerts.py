@@ -27,6 +27,12 @@ def _limit(what: str) -> str:
     return f'knockfirst_limit_seconds{{limit="{what}"}}'
 
 
+def _mails(outcomes: str) -> str:
+    """Of each router, the messages of a day that ended so."""
+    chosen = f'channel="mail",outcome=~"{outcomes}"'
+    return f"sum by (job, instance) (increase(knockfirst_notices_total{{{chosen}}}[1d]))"
+
+
 ROUTER = Group("knockfirst-router", (
     Alert("KnockfirstAbsent", "critical", "5m", 'absent(up{job="knockfirst"})',
           "Prometheus knows no router with knockfirst", (_FLEET, "Routers scraped")),
@@ -190,6 +196,25 @@ TELLING = Group("knockfirst-telling", (
     Alert("KnockfirstCaseWriteFailures", "critical", "0m",
           "increase(knockfirst_case_write_failures_total[10m]) > 0",
           f"{_ON}: cases cannot be written; customers are not told", (_TELLING, "Writes failed")),
+    Alert("KnockfirstNotifierAbsent", "warning", "10m",
+          "knockfirst_notices_waiting > 0 and on (job, instance) knockfirst_notices_notifier_up == 0",
+          f"{_ON}: messages to customers wait, and there is no notifier", (_TELLING, "Messages waiting")),
+    Alert("KnockfirstNoticesUncertain", "warning", "0m", "increase(knockfirst_notices_uncertain_total[6h]) > 5",
+          f"{_ON}: again and again nobody knows whether the relay took a message", (_TELLING, "Messages unsure")),
+    Alert("KnockfirstNoticesComeBack", "warning", "30m",
+          f"{_mails('bounced|refused|wrong')} > 0.2 * {_mails('sent|refused')} and {_mails('sent|refused')} > 9",
+          f"{_ON}: of the messages of the last day more than one in five reached nobody", (_TELLING, "Came back")),
+    Alert("KnockfirstTasksOverdue", "warning", "30m",
+          'time() - knockfirst_case_task_oldest_timestamp_seconds{channel!="desk"} > 2 * 86400',
+          f"{_ON}: a task has waited for a person for more than two days ({{{{ $labels.channel }}}})",
+          (_TELLING, "Waits longest for a person")),
+    Alert("KnockfirstCaseAtDesk", "warning", "30m",
+          'time() - knockfirst_case_task_oldest_timestamp_seconds{channel="desk"} > 86400',
+          f"{_ON}: a case has waited at the desk for more than a day; nothing happens by itself any more",
+          (_TELLING, "Waits longest for a person")),
+    Alert("KnockfirstCaseDeletionLate", "critical", "15m", f"{_since('case_deletion')} > 7200",
+          f"{_ON}: what was found may be kept for longer than it may; it has not been deleted for two hours",
+          (_TELLING, "Since the last deletion")),
 ))  # fmt: skip
 
 GROUPS = (ROUTER, CAPTURE, STORE, CONSENT, PROBES, EXPOSURE, TELLING)

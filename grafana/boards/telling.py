@@ -14,6 +14,14 @@ BOARD = Board(
         stat("Messages waiting", "Messages that have not come to their end.", "sum(knockfirst_notices_waiting{@})"),
         stat("Nobody is told", "Servers with something found of which nobody is told; below is why.",
              "sum(knockfirst_cases_untold_servers{@})"),
+        stat("Waits longest for a person", "Of calls, letters, lines in the portal and cases at the desk.",
+             "time() - min(knockfirst_case_task_oldest_timestamp_seconds{@})", "s"),
+        stat("Came back", "Mail that came back, was refused or had the wrong reader, of all in the time shown.",
+             'sum(increase(knockfirst_notices_total{@,channel="mail",outcome=~"bounced|refused|wrong"}[$__range]))'
+             ' / (sum(increase(knockfirst_notices_total{@,channel="mail",outcome=~"sent|refused"}[$__range])) > 0)',
+             "percentunit"),
+        stat("Notifiers", "Processes that send messages; without one, messages wait.",
+             "sum(knockfirst_notices_notifier_up{@})"),
         stat("Messages unsure", "Under way when somebody went away; each is sent again under the same id.",
              "sum(increase(knockfirst_notices_uncertain_total{@}[$__range]))", bad=(3,)),
         stat("Since the last deletion", "Of what has ended; an hour is as it should be.",
@@ -27,12 +35,27 @@ BOARD = Board(
               {"sum by (instance, reason) (knockfirst_cases_untold_servers{@})": ""}, 8),
         stat("Fixed", "Cases of the time that is shown that were fixed.",
              "sum(increase(knockfirst_case_fix_seconds_count{@}[$__range]))", width=8),
-        bars("Before a fix", "Fixes of the time that is shown, by the last step that had reached somebody.", "short",
-             {"sum by (step) (increase(knockfirst_case_fix_after_seconds_count{@}[$__range]))": "{{step}}"}, 12),
-        bars("How far steps came", "Counted when a case ends: each outcome is a part of the one before it.", "short",
-             {"sum by (outcome) (increase(knockfirst_case_steps_total{@}[$__range]))": "{{outcome}}"}, 12),
         bars("Fixed within", "Cases of the time that is shown that were fixed, by seconds from their opening at most.",
              "short", {"sum by (le) (increase(knockfirst_case_fix_seconds_bucket{@}[$__range]))": "{{le}}"}, 16),
+        row("What came before a fix"),
+        bars("How far steps came", "Of cases that ended in the time shown. Read is answered by a link: nothing is "
+             "tracked, so more were read than that.", "short",
+             {"sum by (step, outcome) (increase(knockfirst_case_steps_total{@}[$__range]))": "{{step}} {{outcome}}"}),
+        bars("Fixed after", "The last step that had reached anybody; before: nobody had been. That is no cause: "
+             "servers are fixed without us, too.", "short",
+             {'sum by (step, channel) (increase(knockfirst_case_steps_total{@,outcome="fixed"}[$__range]))':
+                  "{{step}} {{channel}}"}),
+        bars("Fixed by severity", "Cases that were fixed in the time shown.", "short",
+             {'sum by (severity) (increase(knockfirst_case_steps_total{@,outcome="fixed"}[$__range]))':
+                  "{{severity}}"}),
+        bars("From a step to the fix", "Since the last step that had reached anybody, on average; before: since the "
+             "opening.",
+             "s",
+             {"sum by (step) (increase(knockfirst_case_fix_after_seconds_sum{@}[$__range]))"
+              " / (sum by (step) (increase(knockfirst_case_fix_after_seconds_count{@}[$__range])) > 0)":
+                  "{{step}}"}, 12),
+        bars("Fixed within, after a step", "The same cases, by seconds at most, whichever the step.", "short",
+             {"sum by (le) (increase(knockfirst_case_fix_after_seconds_bucket{@}[$__range]))": "{{le}}"}, 12),
         row("Messages and answers"),
         graph("Steps", "Steps of the ladder that ended, by how.", "short",
               {"sum by (step, outcome) (increase(knockfirst_notices_total{@}[$__rate_interval]))":
@@ -48,7 +71,6 @@ BOARD = Board(
         graph("Oldest task", "Since a step of each kind has waited longest for a person; empty while none does.", "s",
               {"time() - min by (instance, channel) (knockfirst_case_task_oldest_timestamp_seconds{@})":
                    "{{instance}} {{channel}}"}),
-        stat("Notifiers", "Processes that are there to write.", "sum(knockfirst_notices_notifier_up{@})"),
         bars("Tasks", "Steps that wait for a person, by what they are.", "short",
              {"sum by (channel) (knockfirst_case_tasks{@})": "{{channel}}"}),
         graph("Writes failed", "Each is tried again; the disk is full, or gone.", "short",

@@ -56,6 +56,10 @@ _WITHIN = 'knockfirst_limit_seconds{limit="checkpoint"}'
 _SYNCED = 'knockfirst_mapping_synced_timestamp_seconds{source="crm"}'
 _FRESH = 'knockfirst_limit_seconds{limit="mapping"}'
 _WAITS = "knockfirst_notices_oldest_timestamp_seconds"
+_UNSURE = "knockfirst_notices_uncertain_total"
+_TASK = 'knockfirst_case_task_oldest_timestamp_seconds{channel="%s"}'
+_ENDED = 'knockfirst_notices_total{channel="%s",outcome="%s",step="tell"}'
+_DELETED = "knockfirst_case_deletion_timestamp_seconds"
 _UNENDED = "knockfirst_audit_intents_without_outcome"
 _REACH = 'knockfirst_catalogue_reach_timestamp_seconds{part="kev"}'
 _SHELL = 'knockfirst_servers_exposed{cve="CVE-2021-34473",kev="%s",status="%s"}'
@@ -311,6 +315,47 @@ CASES = {
         (({_WAITS: "-14400x480"}, "14m"), ({_WAITS: "-13000x480"}, "16m")),
     ),
     "KnockfirstCaseWriteFailures": _counter("knockfirst_case_write_failures_total"),
+    "KnockfirstNotifierAbsent": Case(
+        {"knockfirst_notices_waiting": "1x240", "knockfirst_notices_notifier_up": "0x240"}, "11m",
+        (
+            ({"knockfirst_notices_waiting": "0x240", "knockfirst_notices_notifier_up": "0x240"}, "11m"),
+            ({"knockfirst_notices_waiting": "1x240", "knockfirst_notices_notifier_up": "1x240"}, "11m"),
+            ({"knockfirst_notices_waiting": "1x240", "knockfirst_notices_notifier_up": "0x240"}, "9m"),
+        ),
+    ),
+    "KnockfirstNoticesUncertain": Case(
+        {_UNSURE: "0x20 0+1x10 10x400"}, "30m",
+        (({_UNSURE: "0x20 0+1x3 3x400"}, "30m"), ({_UNSURE: "70x400"}, "30m"), ({_UNSURE: "70x40 0x400"}, "30m")),
+    ),
+    "KnockfirstNoticesComeBack": Case(
+        {_ENDED % ("mail", "bounced"): "0+1x400", _ENDED % ("mail", "sent"): "0+4x400"}, "40m",
+        (
+            ({_ENDED % ("mail", "bounced"): "0+1x400", _ENDED % ("mail", "sent"): "0+6x400"}, "40m"),
+            ({_ENDED % ("mail", "bounced"): "0+1x400", _ENDED % ("mail", "sent"): "0+4x400"}, "25m"),
+            ({_ENDED % ("mail", "bounced"): "0x8 1x400", _ENDED % ("mail", "sent"): "0x8 2x400"}, "40m"),
+            ({_ENDED % ("mail", "cancelled"): "0+9x400", _ENDED % ("mail", "sent"): "0+4x400"}, "40m"),
+            ({_ENDED % ("phone", "wrong"): "0+9x400", _ENDED % ("mail", "sent"): "0+4x400"}, "40m"),
+        ),
+    ),
+    "KnockfirstTasksOverdue": Case(
+        {_TASK % "phone": "-172800x480"}, "31m",
+        (
+            ({_TASK % "phone": "-172800x480"}, "29m"), ({_TASK % "phone": "-170000x480"}, "31m"),
+            ({_TASK % "desk": "-172800x480"}, "31m"),
+        ),
+        {"channel": "phone"},
+    ),
+    "KnockfirstCaseAtDesk": Case(
+        {_TASK % "desk": "-86400x480"}, "31m",
+        (
+            ({_TASK % "desk": "-86400x480"}, "29m"), ({_TASK % "desk": "-84000x480"}, "31m"),
+            ({_TASK % "phone": "-86400x480"}, "31m"),
+        ),
+        {"channel": "desk"},
+    ),
+    "KnockfirstCaseDeletionLate": Case(
+        {_DELETED: "0x720"}, "140m", (({_DELETED: "0x720"}, "130m"), ({_DELETED: "0x240 3600x480"}, "140m")),
+    ),
 }  # fmt: skip
 
 # Further ways in which one fires.

@@ -5,10 +5,10 @@ from __future__ import annotations
 # Metrics of which a router that is well has no series.
 SILENT = {
     "knockfirst_capture_interface_state": "for what a later version measures and this one has no name for",
-    "knockfirst_case_task_oldest_timestamp_seconds": "nothing waits for a person at first",
-    "knockfirst_notices_oldest_timestamp_seconds": "no message waits where the relay takes them",
 }
 # Panels that are empty though all that they look at is there.
 EMPTY = {
+    "knockfirst-telling, Came back": "no message has ended: nobody is told of anything in the laboratory",
+    "knockfirst-telling, From a step to the fix": "no case has been fixed there",
     "knockfirst-consent, Missing pieces": "the laboratory has every piece of arming, and only missing ones are shown",
 }

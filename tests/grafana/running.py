@@ -17,11 +17,14 @@ from argparse import Namespace
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
 
+from agent.cases.book import Book
+from agent.cases.case import Event
 from agent.lab import demo, files, fronts, keys, leave, servers
 from agent.lab.fronts_door import Door
 from agent.orders import ordered
@@ -31,7 +34,6 @@ from tests.asking import at_port, config, enrol, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from agent.sections import Config
 
@@ -100,7 +102,22 @@ def _settings(directory: Path, doors: dict[str, Door]) -> Config:
     now = time.time()
     agreed = (leave.agreed(who, [f"{door.address}/32"], now, port=door.port) for who, door in doors.items())
     enrol(of, *(item for items in agreed for item in items))
+    _waits(of, now)
     return of
+
+
+def _waits(of: Config, now: float) -> None:
+    """A case of which a message waits for a relay that there is not, and a call for a person; and one at the desk."""
+    book = Book(Path(of.agent.state))
+    book.open()
+    found = {"severity": "critical", "build": "", "holes": ["ProxyShell"], "exploited": ["ProxyShell"]}
+    for steps in ({"tell": "mail", "phone": "phone"}, {"human": "desk"}):
+        case = book.begin(Event(now, "opened", {"customer": "agreed", "address": WHO["agreed"], **found}))
+        for kind, channel in steps.items():
+            mail = "<1@isp.example>" if channel == "mail" else ""
+            step = {"id": kind, "step": kind, "channel": channel, "role": "", "way": kind, "message_id": mail}
+            book.put(case.id, Event(now, "step", step))
+    book.close()
 
 
 def _happen(directory: Path, url: str, doors: dict[str, Door]) -> None:
