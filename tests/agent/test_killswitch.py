@@ -20,6 +20,8 @@ from tests.asking import config, enrol, kinds, office, until
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("ahead")
+
 
 def test_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
@@ -55,7 +57,7 @@ def test_a_signal_throws_it_and_that_is_on_record(tmp_path: Path) -> None:
         assert until((tmp_path / "control").exists)
         time.sleep(0.5)
         os.kill(daemon.pid, signal.SIGUSR1)
-        assert until(lambda: killswitch.state(tmp_path / "state" / "kill-switch") is True, 5)
+        assert until(lambda: killswitch.state(tmp_path / "state" / "kill-switch") is True)
         time.sleep(1.5)
     finally:
         daemon.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import sqlite3
 import subprocess
@@ -63,13 +64,15 @@ def write(directory: str, seed: int) -> None:
             say()
 
 
-def killed(directory: Path, seed: int, seconds: float) -> list[tuple[int, int, int]]:
-    """What a writer said in the time that it lived."""
+def killed(directory: Path, seed: int, seconds: float, *, begun: bool) -> list[tuple[int, int, int]]:
+    """What a writer said in the time that it lived: that time is from its start, or from when it had begun to write."""
     writer = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import write; write({str(directory)!r}, {seed})"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent)))},
     )  # fmt: skip
+    if begun:
+        assert select.select([writer.stdout], [], [], 60)[0]
     time.sleep(seconds)
     writer.kill()
     out, complaints = writer.communicate()
@@ -83,7 +86,8 @@ def test_a_kill_at_any_point_harms_nothing(tmp_path: Path) -> None:
     told = 0
     first = last = gone = 0
     for turn in range(KILLS):
-        said = killed(tmp_path, chance.randrange(1 << 32), chance.uniform(0.05, 0.6))
+        begun = turn % 4 > 0
+        said = killed(tmp_path, chance.randrange(1 << 32), chance.uniform(0.0, 0.3 if begun else 0.6), begun=begun)
         told += len(said)
         if said:
             first, last, gone = max(first, said[-1][0]), max(last, said[-1][1]), max(gone, said[-1][2])
