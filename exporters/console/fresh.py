@@ -11,9 +11,11 @@ from exporters.readiness import LATE, OLD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agent.asked import Telling
     from agent.messages import Snapshot
 
 _BOOKS, _OUTSIDE = 86_400.0, 900.0  # where the agent does not say: what it allows at the most
+_STUCK, _TASK = 4 * 3600.0, 2 * 86_400.0  # as the alerts have it
 _DATA = 90 * 86_400.0  # Microsoft releases updates each quarter
 _PARTS = {"builds": "Microsoft's builds", "cves": "CVEs", "kev": "CISA's list of exploited CVEs"}
 
@@ -56,8 +58,20 @@ def _ages(s: Snapshot, now: float) -> Iterator[_Age]:
     if s.store is not None:
         age = now - max(s.store.retention_last_success, s.started)
         yield _Age("Deletion of what is too old", age, LATE, "older: more is kept than may be")
+    if s.telling is not None:
+        yield from _told(s.telling, s.started, now)
     for part, day in sorted(s.reach.items()):
         yield _Age(f"Our data: {_PARTS.get(part, part)}", now - day, _DATA, "older: newer holes are not known here")
+
+
+def _told(said: Telling, started: float, now: float) -> Iterator[_Age]:
+    age = now - max(said.retention_last_success, started)
+    yield _Age("Deletion of cases that have ended", age, LATE, "older: more is kept than customers were told")
+    if said.oldest is not None:
+        yield _Age("Oldest message to a customer", now - said.oldest, _STUCK, "older: the relay does not take it")
+    if said.tasks_oldest:
+        oldest = now - min(said.tasks_oldest.values())
+        yield _Age("Oldest task for a person", oldest, _TASK, "older: a customer waits for a call or a letter")
 
 
 def _within(each: _Age) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporters.console import line
+from exporters.console import line, telling
 from exporters.console.believed import exposure, figures, inventory
 from exporters.console.content import Cell, Figure, Page, Section
 from exporters.console.fresh import fresh, stale
@@ -30,6 +30,7 @@ def overview(before: Snapshot | None, snapshot: Snapshot | None, now: float) -> 
         state, inventory(snapshot), exposure(snapshot), line.section(walked),
         *([asking(snapshot.permission), knocked(snapshot.permission), consent(snapshot.permission)]
           if snapshot.permission else [_NOTHING_KEPT]),
+        *([telling.telling(snapshot.telling, now)] if snapshot.telling else []),
         fresh(snapshot, now),
     ]  # fmt: skip
     return Page("Overview", "overview", lead, mark, [*figures(snapshot), *_figures(snapshot)], sections)
@@ -68,9 +69,11 @@ def _figures(s: Snapshot) -> list[Figure]:
     said = s.permission
     if said is None:
         return []
+    cases = telling.figures(s.telling) if s.telling else []
     granted = sum(row.count for row in said.decisions if row.decision == "granted")
     in_force = sum(row.count for row in said.records if row.state == "in_force")
     return [
         Figure("Records in force", f"{in_force:,}", f"of {said.customers:,} customers", href="#consent"),
         Figure("Probes granted", f"{granted:,}", f"{said.running:,} under way; since the start", href="#knocked"),
+        *cases,
     ]

@@ -112,6 +112,19 @@ def test_the_overview_says_what_the_snapshot_does() -> None:
     assert "netbox" not in lead[0]
 
 
+def test_telling_customers_is_in_counts() -> None:
+    text = Made(snapshot()).read("/").text
+    for said in (
+        "Telling customers", "Open cases by severity and age", "a person decides", "3 days ago",
+        "the oldest from 60 min ago", "no contact of the customer's is verified", "before anybody was reached",
+        "Oldest task for a person",
+    ):  # fmt: skip
+        assert said in text, said
+    assert "Oldest task for a person" in (re.search(r"Ready, but .*", text) or [""])[0]
+    without = Made(snapshot(telling=None)).read("/").text
+    assert "Telling customers" not in without and "Open cases" not in without
+
+
 def test_what_is_exploited_comes_first() -> None:
     text = Made(snapshot()).read("/").text
     cves = re.findall(r"CVE-\d+-\d+", text[text.index("the exploited ones first") :])
