@@ -65,16 +65,17 @@ class Agent:
             value = greeting if greeting and observation.kind == "smtp.greeting" else observation.value
             self.keeping.observe(observation._replace(value=value))
 
-    def crowd(self, number: int) -> None:
-        """Others, whose rows come and go around his, so that pages are divided and joined."""
-        for each in range(number):
-            server = Endpoint(f"100.64.{each >> 8}.{each & 255}", 25)
+    def crowd(self, number: int) -> list[str]:
+        """Others, whose rows come around his, so that pages are divided."""
+        there = [f"203.0.{each * 37 % 256}.{each * 101 % 256}" for each in range(number)]
+        for address in there:
+            told = f"mx.{address}.example"
             self.keeping.observe(
-                Observation(server, "smtp.greeting", f"mx{each}.example", self.clock.wall, "passive", "smtp")
+                Observation(Endpoint(address, 25), "smtp.greeting", told, self.clock.wall, "passive", "smtp")
             )
+        return there
 
     def writes(self) -> None:
-        self.clock.on(10)
         while self.store.due:
             self.store.commit()
 
@@ -88,15 +89,20 @@ class Agent:
 
     def lives(self) -> None:
         """Both are seen, knocked at, and told."""
-        self.crowd(300)
+        self.crowd(150)
         self.writes()
-        for place, (address, greeting) in enumerate(((GONE_HOST, GREETING), (STAYS_HOST, ""))):
+        for address, greeting in ((GONE_HOST, GREETING), (STAYS_HOST, "")):
             grant = self.probes(address)
             self.office.gate.finish(leaving.outcome(grant.id, address=address))
             self.sees(address, greeting)
-            self.crowd(350 + 50 * place)
             self.writes()
             self.clock.on(60)
+        others = self.crowd(400)
+        self.writes()
+        # And they go again, so that what is left is moved together.
+        for address in others[::3] + others[1::3]:
+            self.keeping.forget(address)
+        self.writes()
         self.world.comes()
         self.world.passes(10, 1.0)
         for due in self.world.dues():

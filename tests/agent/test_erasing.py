@@ -47,7 +47,8 @@ def test_he_is_in_no_file_of_a_live_agent_and_in_none_of_one_that_has_ended(tmp_
         assert {name.removesuffix("-wal") for name, _ in found(state)} >= {"keys.sqlite", "knockfirst.sqlite"}
         assert [case.customer for case in office.book.cases.values()] == [GONE, STAYS]
         others = found(state, STAYS, STAYS_HOST)
-        assert others and made.store.servers == 402
+        servers = made.store.servers
+        assert others and servers > 100
         his = list(office.log.own(GONE))
         assert len(his) > 6
 
@@ -55,7 +56,7 @@ def test_he_is_in_no_file_of_a_live_agent_and_in_none_of_one_that_has_ended(tmp_
 
         assert found(state) == set()
         assert {word for _, word in found(state, STAYS, STAYS_HOST)} == {word for _, word in others}
-        assert made.store.servers == 401 and not made.world.inventory.observations(GONE_HOST)
+        assert made.store.servers == servers - 1 and not made.world.inventory.observations(GONE_HOST)
         assert [case.customer for case in office.book.cases.values()] == [STAYS]
         made.world.passes(120)
         made.keeping.tend()
