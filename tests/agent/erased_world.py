@@ -67,7 +67,7 @@ class Agent:
 
     def crowd(self, number: int) -> list[str]:
         """Others, whose rows come around his, so that pages are divided."""
-        there = [f"203.0.{each * 37 % 256}.{each * 101 % 256}" for each in range(number)]
+        there = [f"203.0.{each * 7919 % 113}.{each * 101 % 256}" for each in range(number)]
         for address in there:
             told = f"mx.{address}.example"
             self.keeping.observe(
