@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import time
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
@@ -21,3 +23,13 @@ class End(ipc.Link):
         while (received := super().receive()) is not None and received[0] is Type.USAGE:
             pass
         return received
+
+    def silent(self, seconds: float) -> bool:
+        """Whether nothing else comes within so many seconds; what does is there to be received."""
+        deadline = time.monotonic() + seconds
+        while self._waiting or select.select([self.connection], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            received = super().receive()
+            if received is None or received[0] is not Type.USAGE:
+                self._waiting[:0] = [received] if received else []
+                return False
+        return True

@@ -9,7 +9,7 @@ import pytest
 from agent.answering import OFFERED, STOP
 from agent.audit.log import AuditError
 from agent.bucket import TOKENLESS
-from agent.cases.case import LIVE, TRANSITIONS
+from agent.cases.case import LIVE, STATES, TRANSITIONS, Event
 from agent.notice import ACTIONS
 from tests.agent.leaving import HOST
 from tests.agent.telling_world import CUSTOMER, World, world
@@ -123,3 +123,45 @@ def test_what_cannot_be_put_on_record_is_not_done(told: World, monkeypatch: pyte
     monkeypatch.setattr(told.office.log, "append", full)
     assert told.answers("stop")["status"] == "unavailable"
     assert not told.office.register.customer(CUSTOMER).objections  # type: ignore[union-attr]
+
+
+def _reached(told: World, state: str, address: str) -> str:
+    """A case at that address in this state: its id."""
+    at = told.clock.wall
+    body = {"customer": CUSTOMER, "address": address, "severity": "high", "build": "", "holes": [], "exploited": []}
+    case = told.office.book.begin(Event(at, "opened", body))
+    if state != "open":
+        kind = next(kind for kind, to in TRANSITIONS["open"].items() if to == state)
+        case = told.office.book.put(case.id, Event(at, kind, {}))
+    assert case.state == state
+    return case.id
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_answer_in_every_state(told: World, state: str) -> None:
+    events = {"fixed": "claimed", "recheck": "recheck", "not_ours": "disputed", "wont_fix": "declined"}
+    offered = OFFERED.get(state, (STOP,))
+    for number, action in enumerate(ACTIONS):
+        ident = _reached(told, state, f"192.0.2.{number + 100}")
+        answer = told.answers(action, told.office.book.token(ident))
+        case = told.office.book.cases[ident]
+        if action in offered:
+            assert (answer["status"], answer["done"]) == ("done", action)
+            assert case.state == TRANSITIONS[state].get(events.get(action, ""), state)
+        else:
+            assert (answer["status"], answer["offered"]) == ("shown", list(offered)) and case.state == state
+
+
+def test_to_say_no_twice_is_one_objection(told: World) -> None:
+    first, second = told.answers("stop"), told.answers("stop")
+    assert first == second and len(told.logged("record.objected")) == 1
+
+
+def test_nobody_fills_the_log_with_a_token_and_a_no_is_heard_all_the_same(told: World) -> None:
+    said = [told.answers("recheck")["status"] for _ in range(25)]
+    assert said == ["done"] * 20 + ["rate"] * 5
+    assert told.answers("show")["status"] == "shown"
+    assert told.answers("stop")["status"] == "done"
+    told.clock.on(600.0)
+    other = _reached(told, "open", "192.0.2.200")
+    assert told.answers("recheck", told.office.book.token(other))["status"] == "done"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -100,7 +99,7 @@ class Role:
         return self.hears(Type.SENT)
 
     def silent(self, seconds: float = 0.2) -> bool:
-        return not select.select([self.link.connection], [], [], seconds)[0]
+        return self.link.silent(seconds)
 
     def end(self, how: int = signal.SIGTERM) -> tuple[int, str]:
         """End it: its exit code, and its log."""
