@@ -7,8 +7,11 @@ from pathlib import Path
 
 from agent.answering import OFFERED
 from agent.cases.case import STATES, TRANSITIONS
+from agent.cases.helped import CAME
 from agent.cases.ladder import CLOSING, DAY, HOUR, LADDER, QUIETLY
 from agent.cases.severity import RULES
+from agent.cases.week import facts
+from tests.agent.cases.weekly import EMPTY
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "cases.md").read_text(encoding="utf-8")
 
@@ -52,6 +55,16 @@ def test_the_ladder() -> None:
         assert row[4] == (", ".join(rung.roles) or "the desk")
         if rung is not QUIETLY:
             assert row[1:3] == [_written(rung.critical), _written(rung.high)]
+
+
+def test_what_came_before_a_fix() -> None:
+    assert list(rows("What came before a fix")) == list(CAME)
+
+
+def test_the_facts_of_a_report() -> None:
+    told = re.search(r"What a template may name: (.*?)\.\n", PAGE, re.DOTALL)
+    assert told is not None
+    assert re.findall(r"`(\w+)`", told[1]) == sorted(facts(EMPTY))
 
 
 def test_answers() -> None:

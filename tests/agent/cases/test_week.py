@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.cases.case import FINAL, LIVE
-from agent.cases.counted import AGES, CHANNELS, UNTOLD
+from agent.cases.counted import ABOUT_LEAVE, AGES, CHANNELS, UNTOLD
 from agent.cases.ladder import STEPS
 from agent.cases.severity import SEVERITIES
 from agent.cases.week import LANGUAGES, OURS, facts, name, written
@@ -19,8 +19,8 @@ from agent.verbs.cases import RESULTS
 from tests.agent.cases.weekly import EMPTY, EXPECTED, FULL, HERE, WITHOUT
 
 SAID = (
-    *SEVERITIES, *LIVE, *FINAL, *(age for age, _ in AGES), *STEPS, *CHANNELS, *RESULTS, *UNTOLD, *OUTCOME_MEANINGS,
-    *(action for action in ACTIONS if action not in ("agree", "stop")),
+    *SEVERITIES, *LIVE, *FINAL, *(age for age, _ in AGES), *STEPS, *ABOUT_LEAVE, *CHANNELS, *RESULTS, *UNTOLD,
+    *OUTCOME_MEANINGS, *ACTIONS,
     "bounced", "wrong", "refused", "sent", "cancelled", "security",
     "abuse", "owner", "web", "file", "command", "import", "deletion", "books", "checkpoint", "message",
 )  # fmt: skip
