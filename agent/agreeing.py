@@ -78,8 +78,10 @@ def lacking(office: Office) -> list[str]:
     config = office.config
     needs = {
         "consent.operator": (config.consent.operator, "say who asks, as customers know you"),
-        "consent.public_url": (config.consent.public_url, "say where customers find the pages for answers (https)"),
-        "exporter.answers": (config.exporter.answers, "name the address and port where answers come in"),
+        "consent.public_url": (
+            config.consent.public_url,
+            "say where customers find the page for objections, which those for answers are beside",
+        ),
         "probe.contact": (config.probe.contact, "say who answers for the probes"),
         "notices.relay": (config.notices.relay, "name the relay that takes mail"),
         "notices.sender": (config.notices.sender, "name the address that mail comes from"),

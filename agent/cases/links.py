@@ -18,9 +18,10 @@ _READ_OUT = ("phone",)
 def links(config: Config, message: str, token: str, offered: Iterable[str]) -> dict[str, str]:
     """An address for each of these actions: one page, and the action as a fragment, which is only where to look on it.
 
-    None at all where the pages are served nowhere, or nobody knows under which address.
+    They are beside the page for objections (exporter.answers, or its socket unit), wherever the operator has put that;
+    none where he does not say.
     """
     base = config.consent.public_url.rstrip("/")
-    if not base or not config.exporter.answers or message in _READ_OUT:
+    if not base or message in _READ_OUT:
         return {}
     return {action: f"{base}{ANSWERS}{token}#{action}" for action in offered}

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from agent.notice import Due
 
 URL = "https://isp.example/checks"
-SECTIONS: dict[str, dict[str, Any]] = {
-    "notices": NOTICES,
-    "consent": {"public_url": URL},
-    "exporter": {"answers": "127.0.0.1:0"},
-}
+SECTIONS: dict[str, dict[str, Any]] = {"notices": NOTICES, "consent": {"public_url": URL}}
 
 
 def told(customer: str, prefix: str, now: float, *, days: float = 40) -> list[Item]:

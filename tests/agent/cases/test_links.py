@@ -6,13 +6,13 @@ import pytest
 
 from agent.cases.links import links
 from agent.notice import ACTIONS, Facts
-from agent.sections import Config, Consent, Exporter
+from agent.sections import Config, Consent
 
 TOKEN = "t" * 26
 
 
-def config(url: str = "https://isp.example/checks/", answers: str = "127.0.0.1:10126") -> Config:
-    return Config(consent=Consent(public_url=url), exporter=Exporter(answers=answers))
+def config(url: str = "https://isp.example/checks/") -> Config:
+    return Config(consent=Consent(public_url=url))
 
 
 def test_every_action_is_a_place_on_one_page() -> None:
@@ -21,9 +21,7 @@ def test_every_action_is_a_place_on_one_page() -> None:
     assert made == {"fixed": f"{page}#fixed", "stop": f"{page}#stop"}
 
 
-@pytest.mark.parametrize(
-    ("of", "message"), [(config(url=""), "tell"), (config(answers=""), "tell"), (config(), "phone")]
-)
+@pytest.mark.parametrize(("of", "message"), [(config(url=""), "tell"), (config(), "phone")])
 def test_there_is_none_where_it_would_lead_nowhere_or_is_read_out(of: Config, message: str) -> None:
     assert links(of, message, TOKEN, ACTIONS) == {}
 

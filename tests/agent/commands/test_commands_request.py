@@ -34,8 +34,6 @@ contact = "probes@example.net"
 state = "state"
 """
 ASKING = """
-[exporter]
-answers = "127.0.0.1:10126"
 [notices]
 relay = "mail.example.net:587"
 sender = "notices@example.net"
@@ -98,7 +96,7 @@ def test_a_dry_run_shows_the_text_and_asks_nobody(known: Path, capsys: pytest.Ca
 
 def test_what_is_missing_is_said_and_nobody_is_asked(known: Path) -> None:
     (known / "k.toml").write_text(CONFIG)
-    with pytest.raises(ConfigError, match=r"exporter.answers: .*\n.*notices.relay: .*\n.*notices.sender: "):
+    with pytest.raises(ConfigError, match=r"notices.relay: .*\n.*notices.sender: "):
         run(known, "--customer", "C-1")
     assert logged(known) == []
 
