@@ -63,14 +63,15 @@ class Desk:
             found += self.line.given()
         return found
 
-    def until(self, true: Callable[[], bool]) -> None:
-        """Go on for as long as it takes."""
-        end = time.monotonic() + 10
+    def until(self, true: Callable[[], bool]) -> list[Any]:
+        """Go on for as long as it takes; the observations that come of it."""
+        found, end = [], time.monotonic() + 60
         while not true():
             assert time.monotonic() < end
-            self.turn(0.02)
+            found += self.turn(0.02)
             if self._stands is not None:
                 self.ahead += 0.02
+        return found
 
     def taken_over(self, times: int) -> bool:
         """Whether so many filters have followed others."""
@@ -246,7 +247,7 @@ def test_a_flood_of_syn_acks_is_thinned_and_told_in_part() -> None:
         ]
         desk.stand()
         desk.ahead = 1.0
-        told = desk.send(*answer)
+        told = desk.send(*answer) + desk.until(lambda: desk.line.counts["syn_acks"] == len(answer))
         assert len(told) == 250
         desk.ahead = 2.0
         desk.until(lambda: desk.taken_over(1))

@@ -54,6 +54,7 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
     def selfaudit(state: str) -> float:
         return running.total("knockfirst_selfaudit_connections_total", state=state)
 
+    now = time.time()
     with daemon(world, tmp_path) as running:
         before = running.total("knockfirst_observations_total")
         # Not by HTTP in clear, which tells the build: then there would be no need to knock.
@@ -62,6 +63,9 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
         running.wait_found()
         words = (sys.executable, "-m", "agent", "probe", EXCHANGE, "--config", str(running.config))
         asked = world.run("router", *words)
+        while "(not_armed)" in asked.stdout:  # for as long as the prober is just being started
+            assert time.time() < now + 60, running.log
+            asked = world.run("router", *words)
         # Or it has come to its turn by itself meanwhile.
         assert asked.returncode == 0 or "not knocked at (rate)" in asked.stdout, asked.stdout + asked.stderr
         wait(lambda: running.total("knockfirst_probe_outcomes_total") >= 1, 20, lambda: f"{asked}\n{running.log}")
