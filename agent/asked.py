@@ -129,7 +129,8 @@ class Permitted(Body):
     ``refused_now``: servers worth knocking at, by the reason why nobody does; ``missing``: for each piece of arming
     whether it is; ``mapping_ages`` and ``checkpoint_age`` in seconds, the last None where none has reached a sink;
     ``synced`` and ``checkpoint_made``: when that was. ``by_leave``: customers, and ``covered``: servers worth knocking
-    at, by whether there is leave. ``unended``: intents in the log without an outcome, but for those that run.
+    at, by whether there is leave. ``erasing_last_success``: when nobody was left whose contract had ended so long ago
+    that he is erased, 0 for never; None where nobody is, but by order. ``unended``: intents in the log without an outcome, but for those that run.
     """
 
     prober: bool
@@ -161,6 +162,7 @@ class Permitted(Body):
     mapping_conflicts: Count = 0
     unended: Count = 0
     drop_failing: Count = 0
+    erasing_last_success: Time | None = None
 
 
 class CasesOf(Body):

@@ -11,6 +11,7 @@ objection of nobody known, by which nobody looks at them, whoever has them.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 # Why: this is public in the log and stays for ever, so that it is no place for a text.
 REASONS = ("request", "contract_ended", "mistake", "retention")
-_AGAIN = 60.0  # seconds until what could not be ended is tried again
+_AGAIN = 60.0  # seconds until what could not be ended is tried again, and until the next one is erased
+_HOUR = 3600.0
+_MONTH = 31 * 86_400.0
 _FAULTS = (AuditError, BookError, ConfigError, sqlite3.Error, OSError)
 
 
@@ -73,7 +76,8 @@ class Erasing:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._left: dict[str, _Plan] = {}
-        self._due = float("-inf")
+        self._due = self._next = float("-inf")
+        self.last_success = 0.0  # when nobody was left whom ``retire`` had to erase; 0 for never
 
     def erase(self, customer: str, *, uid: int, reason: str, keep: bool) -> Erased:
         """Erase a customer of the log. ``keep``: whether his objections go on without him.
@@ -118,6 +122,43 @@ class Erasing:
         except _FAULTS:
             return False
         return True
+
+    def retire(self, monotonic: float) -> bool:
+        """Erase who has had no contract for as long as the configuration says, one at a time; False where that failed.
+
+        It counts from when the end was put on record, whatever date was given for it, and by a clock that is known to
+        be right: what is erased does not come back.
+        """
+        office = self._office
+        months = office.config.audit.keep_months
+        if not months or monotonic < self._next:
+            return True
+        self._next = monotonic + _AGAIN
+        if office.conditions().clock_synced is not True:
+            return True
+        try:
+            ref = next((ref for ref in office.register.refs() if self._had_his_time(ref, months)), None)
+            if ref is None:
+                self.last_success, self._next = office.now(), monotonic + _HOUR
+            else:
+                self.erase(ref, uid=os.getuid(), reason="retention", keep=True)
+        except (AuditError, UnfinishedError):
+            return False
+        return True
+
+    def body(self) -> float | None:
+        """When nobody was left to be erased but by order, for a snapshot; None where nobody is."""
+        return self.last_success if self._office.config.audit.keep_months else None
+
+    def _had_his_time(self, ref: str, months: int) -> bool:
+        """Whether a contract that has ended did so long enough ago, and nothing says that there is another."""
+        folded = self._office.register.folded(ref)
+        if folded is None or not folded.stopped or folded.ended() is None or folded.prefixes:
+            return False
+        entries = [self._office.log.entry(stop.number) for stop in folded.stopped]
+        heard = max((max(entry.time, stop.at) for entry, stop in zip(entries, folded.stopped, strict=True) if entry),
+                    default=float("inf"))  # fmt: skip
+        return heard <= self._office.now() - months * _MONTH
 
     def _plan(self, customer: str, how: dict[str, Any]) -> _Plan:
         entries = 0

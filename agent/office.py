@@ -208,8 +208,8 @@ class Office:
         changed = self.look()
         if self._owed and self.writable():
             self._pay()
-        if not self.erasing.tend(self._monotonic()):
-            self._logger.error("an erasure that was begun cannot be ended; trying again")
+        if not (self.erasing.tend(self._monotonic()) and self.erasing.retire(self._monotonic())):
+            self._logger.error("a customer who is to be erased cannot be; trying again")
         self.sinks.tend(self.log, self._monotonic())
         return changed
 

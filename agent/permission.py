@@ -278,6 +278,7 @@ class Permission:
             "effect_seconds": self._delays.body(),
             "self_audit": self._self_audit.body(),
             "drop_failing": self._objecting.failing,
+            "erasing_last_success": self._office.erasing.body(),
         }
 
 

@@ -283,6 +283,10 @@ class Audit(Section):
     checkpoint_minutes: int = _key(
         15, "nothing", "minutes after the last checkpoint outside from which nobody is knocked at", ge=1, le=15
     )
+    keep_months: int = _key(
+        0, "nothing", "months after the end of a contract at which its customer is erased; 0: by order alone", ge=0,
+        le=240,
+    )  # fmt: skip
 
 
 class Notices(Section):

@@ -30,6 +30,7 @@ from agent.letters import Letters
 from agent.logfmt import Sample
 from agent.rechecks import Rechecks
 from agent.recipients import Recipients, papers, zone
+from agent.retention import TOKEN_DAYS
 
 if TYPE_CHECKING:
     import logging
@@ -51,7 +52,7 @@ _PAUSE = 60.0  # seconds from one round to the next
 _FRESH = 5.0  # seconds for which what is shown of all cases is not made anew
 _RETENTION = 3600.0
 _DAY = 86_400.0
-_TOKEN = 366 * _DAY  # for which a token of a case that was deleted still says no
+_TOKEN = TOKEN_DAYS * _DAY  # for which a token of a case that was deleted still says no
 RETENTION = "retention"
 
 

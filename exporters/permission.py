@@ -52,6 +52,8 @@ def _knocking(said: Permitted) -> Iterator[Metric]:
 
 def _log(said: Permitted) -> Iterator[Metric]:
     yield one("audit_entries", said.log_entries)
+    if said.erasing_last_success is not None:
+        yield one("customer_erasure_timestamp_seconds", said.erasing_last_success)
     yield one("audit_intents_without_outcome", said.unended)
     yield one("audit_write_failures_total", said.log_failures)
     yield one("audit_checkpoint_failures_total", said.checkpoint_failures)

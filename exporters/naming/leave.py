@@ -76,6 +76,10 @@ PROBING = Section("Knocking", "", (
 
 LOG = Section("The log", "", (
     Family("audit_entries", "gauge", "Entries in the audit log.", where=_KEPT),
+    Family("customer_erasure_timestamp_seconds", "gauge",
+           "When nobody was left whose contract ended so long ago that he is erased; 0 if never.", {},
+           "when nobody was left whose contract ended `audit.keep_months` ago; hourly, 0 if never",
+           "where `audit.keep_months` is set"),
     Family("audit_intents_without_outcome", "gauge",
            "Probes in the log that have begun, of which nobody said how they ended, and that do not run.", {},
            "probes of which the log has the intent and no outcome, though they do not run: an agent or prober was "

@@ -43,5 +43,6 @@ PERMITTED: dict[str, Any] = {
     "mapping_conflicts": 64,
     "unended": 65,
     "drop_failing": 66,
+    "erasing_last_success": 68.0,
     "self_audit": {"matched": 53, "seen_not_logged": 54, "logged_not_seen": 55, "waiting": 56, "difference": 109},
 }

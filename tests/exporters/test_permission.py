@@ -45,6 +45,7 @@ SHOWN: list[tuple[str, tuple[str, ...], float]] = [
     ("mapping_synced_timestamp_seconds", ("crm",), 58),
     ("mapping_conflicts", (), 64),
     ("objection_files_failing", (), 66),
+    ("customer_erasure_timestamp_seconds", (), 68),
     ("objections_total", ("token",), 50),
     ("objections_total", ("prefix",), 51),
     ("objections_total", ("file",), 0),
