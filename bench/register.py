@@ -44,7 +44,7 @@ def entries(customers: int, *, nested: bool) -> Iterator[str]:
     """Each entry as JSON of what an Opened is, as the log would give it."""
     random = Random(1)
     lines: list[tuple[str, str, dict[str, Any], dict[str, Any] | None]] = [
-        ("document.published", "", {"kind": "terms", "sha256": TERMS}, None),
+        ("document.published", "", {"kind": "terms", "lang": "nl", "sha256": TERMS, "published_at": MONTH}, None),
         ("mapping.synced", "", {"source": "crm", "at": "2026-10-19T00:00:00Z", "prefixes": 2 * customers}, None),
     ]
     if nested:
