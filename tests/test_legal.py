@@ -58,7 +58,7 @@ def test_reasons_in_brackets_are_reasons_or_pieces() -> None:
 
 def test_every_question_for_counsel_names_a_stricter_side() -> None:
     questions = re.findall(r"^\| (.+) \| (.+) \|$", PAGE.partition("## For counsel to decide")[2], re.MULTILINE)[1:]
-    assert len(questions) == 8
+    assert len(questions) == 9
     for key in re.findall(r"`((?:consent|privacy|capture|probe)\.\w+)", PAGE):
         section, _, name = key.partition(".")
         assert name in sections.Config.model_fields[section].annotation.model_fields, key  # type: ignore[union-attr]
