@@ -173,8 +173,8 @@ class Telling:
             case = book.put(ident, *(Event(case.since, "cancelled", {"id": step.id}) for step in tasks))
         for event in events:
             step = case.step(event.body.get("id", ""))
-            if event.kind == "done" and step is not None:
-                self._dispatch.outcomes[step.kind, step.channel, "done"] += 1
+            if event.kind in ("done", "wrong") and step is not None:
+                self._dispatch.outcomes[step.kind, step.channel, event.kind] += 1
         self._dispatch.review(case)
         return case
 

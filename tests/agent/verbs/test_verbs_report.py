@@ -119,6 +119,19 @@ def test_what_was_fixed_is_counted_for_the_metrics(fixed: World) -> None:
     assert [step for step, delay in body["after_seconds"].items() if delay["count"]] == ["tell"]
 
 
+def test_a_wrong_contact_is_counted(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.sees()
+        made.passes(2, 1.0)
+        made.sends(made.dues()[0])
+        made.answers("wrong_contact")
+        made.clock.on(60.0)
+        body = made.telling.body()
+    assert body is not None
+    rows = {(row["step"], row["outcome"]): row["count"] for row in body["notices"]}
+    assert rows["tell", "sent"] == rows["tell", "wrong"] == 1
+
+
 def test_the_command_writes_it_for_its_owner_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with world(tmp_path) as made:
         made.sees()
