@@ -24,6 +24,7 @@ COMMANDS = {
     "import": ("collectors.registry.command:main", "take customers, prefixes and consent from CSV, JSON or NetBox"),
     "consent": ("agent.commands.consent:main", "the register: who was told, who agreed to what, who said no"),
     "customer": ("agent.commands.customer:main", "give a customer all that is held of him, or erase him"),
+    "documents": ("agent.commands.documents:main", "the record of processing and a DPIA, from the configuration"),
     "audit": ("agent.commands.audit:main", "see that the log is whole, hand a customer his part of it, export it"),
     "probe": ("agent.commands.probe:main", "knock at one server now, or say what would be sent; list what was done"),
     "cases": ("agent.commands.cases:main", "what was found at customers, what was said, what waits for a person"),

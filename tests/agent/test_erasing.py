@@ -15,6 +15,7 @@ from agent import schema
 from agent.audit.entry import Item
 from agent.audit.verify import verified
 from agent.cases.book import BookError
+from agent.cases.case import Event
 from agent.consent.history import History
 from agent.consent.register import Register
 from agent.consent.tokens import Tokens
@@ -364,6 +365,36 @@ def test_whoever_came_back_is_not_erased(tmp_path: Path) -> None:
         office.record([leave.mapped(GONE, [GONE_NET], made.clock.wall)])
         passes(made, 12 * MONTH)
         assert office.log.knows(GONE)
+
+
+def test_a_clock_that_jumps_keeps_nothing_for_longer_and_brings_nothing_back(tmp_path: Path) -> None:
+    """What goes by age: deleted when the clock says that it is too old, and as soon as it says so again."""
+    with lived(tmp_path) as made:
+        office, telling = made.office, made.world.telling
+        for case in list(office.book.cases.values()):
+            telling.put(case.id, Event(made.clock.wall, "closed", {"by": "uid 0", "note": ""}))
+        for seconds in (-400 * 86_400.0, 400 * 86_400.0):  # set back, and right again: as if nothing had been
+            made.clock.wall += seconds
+            made.clock.steady += 3601
+            made.keeping.tend()
+            made.world.passes(60)
+            assert made.world.inventory.observations(GONE_HOST) and len(office.book.cases) == 2
+        made.clock.wall += 400 * 86_400.0  # set ahead, for a while
+        made.clock.steady += 3601
+        while made.store.servers:
+            made.keeping.tend()
+            made.clock.steady += 1
+        made.clock.steady += 3601
+        made.world.passes(60)
+        assert not office.book.cases and not made.world.inventory.addresses()
+        made.clock.wall -= 400 * 86_400.0
+        made.clock.steady += 3601
+        made.keeping.tend()
+        made.world.passes(3700, 600)
+        # And what is shown of the last time is not of the future, so that it is seen when it does not happen again.
+        assert made.keeping.body()["retention_last_success"] <= made.clock.wall  # type: ignore[index]
+        assert telling.body()["retention_last_success"] <= made.clock.wall  # type: ignore[index]
+        assert not office.book.cases and not made.world.inventory.addresses()
 
 
 def test_each_kind_has_its_end_in_the_configuration_and_its_job_in_the_metrics() -> None:
