@@ -57,14 +57,11 @@ class Answer(NamedTuple):
 
 
 class Answering:
-    """``put`` puts events of a case on record, ``owe`` an entry in the log."""
+    """``put`` puts events of a case on record, with what the log is to have of them."""
 
-    def __init__(
-        self, office: Office, *, put: Callable[..., Case], owe: Callable[[Item], None], monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, office: Office, *, put: Callable[..., Case], monotonic: Callable[[], float]) -> None:
         self._office = office
         self._put = put
-        self._owe = owe
         self._agreeing = Agreeing(office)
         self._monotonic = monotonic
         self._bucket = Bucket(*TOKENLESS, monotonic)
@@ -132,11 +129,13 @@ class Answering:
         by = {"by": "customer"}
         if action == "wrong_contact":
             events = [Event(now, "wrong", {"id": step.id, **by}) for step in _last(case)]
+            events = events or [Event(now, "noted", by | {"note": action})]
         else:
             events = [Event(now, _EVENTS[action], by)]
-        if events:
-            self._put(case.id, *events)
-        self._owe(Item("case.answered", {"said": action}, case.customer, {"case": case.id, "address": case.address}))
+        private = {"case": case.id, "address": case.address}
+        self._put(
+            case.id, *events, owed=lambda case: Item("case.answered", {"said": action}, case.customer, private)
+        )  # fmt: skip
         return ""
 
     def _stop(self, customer: str, *more: Item) -> str:

@@ -59,13 +59,11 @@ class Casework:
         recipients: Recipients,
         *,
         put: Callable[..., Case],
-        owe: Callable[[Item], None],
         forget: Callable[[str], None],
     ) -> None:
         self._office = office
         self._recipients = recipients
         self._put = put
-        self._owe = owe
         self._forget = forget
         self._changed: dict[str, float] = {}  # case -> when it last changed
         self._lost: dict[str, float] = {}  # case -> since when no source says whose its address is
@@ -178,10 +176,11 @@ class Casework:
         self._unseen.pop(case.id, None)
         self._changed.pop(case.id, None)
         self._lost.pop(case.id, None)
-        case = self._put(case.id, Event(now, kind, {"build": build}))
         private = {"case": case.id, "address": case.address, "build": build}
-        self._owe(Item("case.closed", {"state": case.state}, case.customer, private))
-        return case
+        return self._put(
+            case.id, Event(now, kind, {"build": build}),
+            owed=lambda case: Item("case.closed", {"state": case.state}, case.customer, private),
+        )  # fmt: skip
 
     def _open(self, address: str, assessment: Assessment, holder: Whose, now: float) -> Case | None:
         """A new case, where there is something to tell, somebody to tell it to, and nothing in the way."""
@@ -197,10 +196,9 @@ class Casework:
             closed = case.state == "closed" and set(body["holes"]) <= set(case.holes)
             if case.customer == holder.customer and (case.live or closed):
                 return None
-        case = self._put("", Event(now, "opened", body | {"customer": holder.customer, "address": address}))
-        private = {"case": case.id, "address": address, "build": case.build, "holes": list(case.holes)}
-        self._owe(Item("case.opened", {"severity": case.severity}, case.customer, private))
-        return case
+        return self._put(
+            "", Event(now, "opened", body | {"customer": holder.customer, "address": address}), owed=_opened
+        )  # fmt: skip
 
     def _cannot(self, address: str, assessment: Assessment, holder: Whose) -> str:
         if not tellable(assessment):
@@ -209,3 +207,8 @@ class Casework:
             self._forget(address)  # what was seen at the former holder's is not held against this one
             return "quarantine"
         return "" if self._recipients.contacts(holder.customer) else "no_contact"
+
+
+def _opened(case: Case) -> Item:
+    private = {"case": case.id, "address": case.address, "build": case.build, "holes": list(case.holes)}
+    return Item("case.opened", {"severity": case.severity}, case.customer, private)

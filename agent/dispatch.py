@@ -52,7 +52,6 @@ class Dispatch:
         recipients: Recipients,
         *,
         put: Callable[..., Case],
-        owe: Callable[[Item], None],
         facts: Callable[[Case, Step, str], Facts | None],
         stands_against: Callable[[Case], str],
         log: logging.Logger,
@@ -61,7 +60,6 @@ class Dispatch:
         self._office = office
         self._recipients = recipients
         self._put = put
-        self._owe = owe
         self._facts = facts
         self._stands_against = stands_against
         self._log = log
@@ -213,9 +211,11 @@ class Dispatch:
             return False
         if told.action == "failed" and not step.failed:
             self._waiting.pop(ident, None)
-            self._put(case.id, Event(self._office.now(), "bounced", {"id": ident, "status": told.status}))
+            self._put(
+                case.id, Event(self._office.now(), "bounced", {"id": ident, "status": told.status}),
+                owed=lambda case: outcome("notice.bounced", case, step, {"status": told.status}),
+            )  # fmt: skip
             self._count(step, "bounced")
-            self._owe(outcome("notice.bounced", case, step, {"status": told.status}))
         elif told.action == "delivered" and ident not in self._arrived:
             self._arrived.add(ident)  # a mailbox that cannot be marked says so again and again
             self._count(step, "delivered")
@@ -275,10 +275,12 @@ class Dispatch:
 
     def _end(self, case: Case, step: Step, kind: str, detail: str, code: int = 0) -> None:
         body = {"id": step.id, "detail": detail, "code": code}
-        self._put(case.id, Event(self._office.now(), kind, body))
+        self._put(
+            case.id, Event(self._office.now(), kind, body),
+            owed=lambda case: outcome("notice.sent", case, step, {"outcome": kind, "detail": detail, "code": code}),
+        )  # fmt: skip
         self._waiting.pop(step.id, None)
         self._count(step, kind)
-        self._owe(outcome("notice.sent", case, step, {"outcome": kind, "detail": detail, "code": code}))
 
     def _count(self, step: Step, kind: str) -> None:
         self.outcomes[step.kind, step.channel, kind] += 1

@@ -84,7 +84,6 @@ class Telling:
         self._begun = False
         self._due = self._round_due = self._retention_due = 0.0
         self._queue: deque[str] = deque()
-        self._owed: list[Item] = []
         self._fixes = Fixes()
         self._came = Counts()
         self._failures = 0
@@ -94,14 +93,14 @@ class Telling:
         if office is None:
             return
         self._recipients = Recipients(office)
-        self._casework = Casework(office, self._recipients, put=self.put, owe=self._owe, forget=forget)
+        self._casework = Casework(office, self._recipients, put=self.put, forget=forget)
         self._dispatch = Dispatch(
-            office, self._recipients, put=self.put, owe=self._owe, facts=self._told, log=log, monotonic=monotonic,
+            office, self._recipients, put=self.put, facts=self._told, log=log, monotonic=monotonic,
             stands_against=lambda case: self._casework.stands(case, self._believed(case.address), office.conditions()),
         )  # fmt: skip
         self._letters = Letters(office, self._recipients, outcomes=self._dispatch.outcomes, monotonic=monotonic)
         self._rechecks = Rechecks(office, inventory)
-        self._answering = Answering(office, put=self.put, owe=self._owe, monotonic=monotonic)
+        self._answering = Answering(office, put=self.put, monotonic=monotonic)
         office.telling = self
 
     # Who is in, and what is said.
@@ -159,11 +158,14 @@ class Telling:
 
     # What a command may ask for (agent.cases.tells.Tells).
 
-    def put(self, ident: str, *events: Event) -> Case:
-        """Put events of a case on record; "" for a new one. What they overtake is cancelled. Raises BookError."""
-        book = self._office.book
+    def put(self, ident: str, *events: Event, owed: Callable[[Case], Item] | None = None) -> Case:
+        """Put events of a case on record; "" for a new one. What they overtake is cancelled. Raises BookError.
+
+        ``owed`` gives what the log is to have of it: it will, whoever ends before.
+        """
+        book, size = self._office.book, self._office.log.size
         before = book.cases.get(ident)
-        case = book.put(ident, *events) if ident else book.begin(events[0])
+        case = book.put(ident or book.fresh(), *events, owed=owed, size=size)
         if case.state == "closed_fixed" and before is not None and before.state != case.state:
             self._fixes.observe(case.since - case.opened)
         if before is not None and before.live and not case.live:
@@ -210,7 +212,6 @@ class Telling:
 
     def erased(self, customer: str) -> int:
         """Forget a customer and all of his cases; how many there were. Raises BookError."""
-        self._owed = [item for item in self._owed if item.customer != customer]
         self._recipients.forget(customer)
         self._letters.forget(customer)
         for case in list(self._office.book.cases.values()):
@@ -230,11 +231,12 @@ class Telling:
     def _work(self, now: float) -> None:
         """Raises AuditError, BookError: then it is tried again at the next tick."""
         office = self._office
-        self._pay()
         if not self._begun:
+            self._settle()
             self._last_success = office.book.last_success(RETENTION)
             self._dispatch.begin()
             self._begun = True
+        self._pay()
         self._dispatch.tend()
         self._letters.tend()
         self._look(now)
@@ -255,9 +257,17 @@ class Telling:
         self._pay()
 
     def _pay(self) -> None:
-        if self._owed:
-            self._office.record(self._owed)
-            self._owed = []
+        """What is on record among the findings goes on record in the log."""
+        book = self._office.book
+        if owed := dict(book.owed):
+            self._office.record([each.item for each in owed.values()])
+            book.paid(owed)
+
+    def _settle(self) -> None:
+        """What an agent that ended put into the log, and had no time to note that it had, is not put there again."""
+        owed = self._office.book.owed
+        if paid := [number for number, each in owed.items() if self._office.log.has(each.item, each.size)]:
+            self._office.book.paid(paid)
 
     def _see_to(self, address: str, conditions: Conditions) -> None:
         assessment = self._believed(address)
@@ -320,10 +330,6 @@ class Telling:
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._now(), UTC).date()
-
-    def _owe(self, item: Item) -> None:
-        """What is to go on record in the log, after what it is about is on record among the findings."""
-        self._owed.append(item)
 
     def _tried(self, work: Callable[[], Any]) -> bool:
         try:

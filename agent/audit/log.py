@@ -186,6 +186,14 @@ class Log:
                 assert found is not None
                 yield Own(number, text, *unsealed(found, number, blob))
 
+    def has(self, item: Item, start: int) -> bool:
+        """Whether that was put on record of its customer, as number ``start`` or later. Raises AuditError."""
+        wanted = canon.canonical(item.private or {})
+        return any(
+            own.number >= start and own.private == wanted and canon.kind_of(own.canon) == item.kind
+            for own in self.own(item.customer)
+        )
+
     def nodes(self) -> Nodes:
         """What proofs about the log as it is are made of. Asking it raises AuditError."""
         return self._tree.nodes(self._leaves)

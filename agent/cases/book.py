@@ -14,6 +14,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.audit.entry import Item
 from agent.cases.case import Case, Event, applied, opened
 from agent.cases.sealing import SALT, Owner, Sealing, sealed, unsealed
 from agent.errors import ConfigError
@@ -22,7 +23,7 @@ from agent.schema import FINDINGS, FINDINGS_KEY
 from agent.schema import opened as database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from agent.schema import Step
@@ -41,11 +42,18 @@ STEPS: tuple[Step, ...] = (
         "CREATE INDEX stops_by_owner ON stops (owner)",
         "CREATE TABLE jobs (name TEXT PRIMARY KEY, last_success REAL NOT NULL) STRICT",
     ),
+    (
+        # What the log is to have of what happened: written with the event, so that no end of the agent is between them.
+        "CREATE TABLE owed (number INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES customers (number)"
+        " ON DELETE CASCADE, blob BLOB NOT NULL) STRICT",
+        "CREATE INDEX owed_by_owner ON owed (owner)",
+    ),
 )
 CREDENTIAL = "findings"
 ANSWER = "answer"  # what a token is for
 _UNUSED = (
     "DELETE FROM customers WHERE number = ?1 AND NOT EXISTS (SELECT 1 FROM events WHERE owner = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM owed WHERE owner = ?1)"
     " AND NOT EXISTS (SELECT 1 FROM stops WHERE owner = ?1)"
 )
 
@@ -61,8 +69,17 @@ class Held(NamedTuple):
     case: str
 
 
+class Owed(NamedTuple):
+    """What the log is to have; ``size``: how many entries it had when that came to be."""
+
+    item: Item
+    size: int
+
+
 class Book:
-    """The findings store of a state directory. ``cases``: every case that there is, by its id."""
+    """The findings store of a state directory. ``cases``: every case that there is, by its id; ``owed``: what the log
+    is still to have of them, in order.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / FINDINGS
@@ -74,7 +91,9 @@ class Book:
         self._tokens: dict[bytes, Held] = {}
         self._of: defaultdict[str, list[str]] = defaultdict(list)  # address -> cases
         self._traces = False  # whether what was deleted may still be in the write-ahead log
+        self._owes = 0
         self.cases: dict[str, Case] = {}
+        self.owed: dict[int, Owed] = {}
 
     def open(self) -> None:
         """Make the store where there is none, or fold what is in it. Raises ConfigError where it cannot be used."""
@@ -103,12 +122,17 @@ class Book:
 
     def begin(self, told: Event) -> Case:
         """A new case, of an ``opened`` event. Raises BookError."""
-        ident = secrets.token_hex(8)
-        self.put(ident, told)
-        return self.cases[ident]
+        return self.put(self.fresh(), told)
 
-    def put(self, ident: str, *events: Event) -> Case:
-        """Put these on record, all or none, and let them count: the case as it then is. Raises BookError."""
+    def fresh(self) -> str:
+        """An id that no case has."""
+        return secrets.token_hex(8)
+
+    def put(self, ident: str, *events: Event, owed: Callable[[Case], Item] | None = None, size: int = 0) -> Case:
+        """Put these on record, all or none, and let them count: the case as it then is. Raises BookError.
+
+        ``owed`` gives what the log, of so many entries, is to have of it: no less on record, until it is ``paid``.
+        """
         case = self.cases.get(ident)
         made = case
         for told in events:
@@ -119,10 +143,25 @@ class Book:
             for number, told in enumerate(events, self._last + 1):
                 blob = sealed(owner, _place(number, ident), list(told))
                 self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (number, _bytes(ident), owner.number, blob))
+            debt = Owed(owed(made), size) if owed else None
+            if debt:
+                blob = sealed(owner, _debt(self._owes + 1), [*debt.item, size])
+                self._db.execute("INSERT INTO owed VALUES (?, ?, ?)", (self._owes + 1, owner.number, blob))
+        if debt:
+            self._owes += 1
+            self.owed[self._owes] = debt
         self._last += len(events)
         self._owners[made.customer] = owner
         self._keep(made)
         return made
+
+    def paid(self, numbers: Iterable[int]) -> None:
+        """The log has these. Raises BookError: then they are on disk as owed, and are not any more."""
+        gone = [(number,) for number in numbers]
+        for (number,) in gone:
+            self.owed.pop(number, None)
+        with self._transaction():
+            self._db.executemany("DELETE FROM owed WHERE number = ?", gone)
 
     def at(self, address: str) -> list[Case]:
         """The cases of an address, whoever's they are, as they were opened."""
@@ -183,6 +222,7 @@ class Book:
             self._db.execute("UPDATE customers SET salt = zeroblob(32) WHERE ref = ?", (ref,))
             self._db.execute("DELETE FROM customers WHERE ref = ?", (ref,))
         self._owners.pop(customer, None)
+        self.owed = {number: owed for number, owed in self.owed.items() if owed.item.customer != customer}
         his = [case for case in self.cases.values() if case.customer == customer]
         for case in his:
             self._drop(case)
@@ -244,6 +284,11 @@ class Book:
             customer = unsealed(owners[owner], digest, blob)["customer"]
             self._owners.setdefault(customer, owners[owner])
             self._tokens[digest] = Held(customer, "")
+        for number, owner, blob in self._db.execute("SELECT number, owner, blob FROM owed ORDER BY number"):
+            *written, size = unsealed(owners[owner], _debt(number), blob)
+            self.owed[number] = Owed(Item(*written), size)
+            self._owners.setdefault(self.owed[number].item.customer, owners[owner])
+            self._owes = number
 
     def _owner(self, customer: str) -> Owner:
         """Within a transaction: the customer, who is made where there is none."""
@@ -272,6 +317,10 @@ class Book:
 
 def _place(number: int, ident: str) -> bytes:
     return number.to_bytes(8, "big") + _bytes(ident)
+
+
+def _debt(number: int) -> bytes:
+    return b"owed" + number.to_bytes(8, "big")
 
 
 def _bytes(ident: str) -> bytes:

@@ -51,8 +51,8 @@ class Next(NamedTuple):
 
 class Rung(NamedTuple):
     """A row of the table. ``critical`` and ``high``: seconds after the case began, of ``contact`` after the message
-    came back; None: not at all. ``roles``: whom, the first that there is; ``channels``: by which ways, in this order.
-    ``wanted``: whether the case, as it is, still needs it.
+    was sent that came back, or was refused; None: not at all. ``roles``: whom, the first that there is; ``channels``:
+    by which ways, in this order. ``wanted``: whether the case, as it is, still needs it.
     """
 
     kind: str

@@ -295,7 +295,7 @@ def test_an_agent_that_ends_after_the_yes_leaves_it_uncertain(told: World) -> No
 def test_a_yes_that_cannot_be_put_on_disk_is_a_no(told: World, monkeypatch: pytest.MonkeyPatch) -> None:
     due = told.dues()[0]
 
-    def full(*_: Any) -> Any:
+    def full(*_: Any, **__: Any) -> Any:
         raise BookError("no room")
 
     monkeypatch.setattr(told.office.book, "put", full)
@@ -322,6 +322,46 @@ def test_without_the_log_nothing_is_opened_and_nothing_sent(tmp_path: Path, monk
         made.passes(120, 5.0)
         assert len(made.dues()) == 1
         assert len(made.logged("case.opened")) == len(made.logged("notice.due")) == 1
+
+
+class KilledError(BaseException):
+    """An agent ends here."""
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_what_the_findings_have_the_log_gets_once_whoever_ends_between(
+    told: World, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    told.sends(told.dues()[0])
+    append = told.office.log.append
+
+    def killed(items: Any) -> Any:
+        if point == "after":
+            append(items)
+        raise KilledError
+
+    monkeypatch.setattr(told.office.log, "append", killed)
+    with pytest.raises(KilledError):
+        told.passes(10, 5.0)
+    monkeypatch.undo()
+    told.office.book.close()
+    told.office._book = None
+    again = World(told.office, told.clock, told.inventory)
+    again.passes(120)
+    (case,) = again.office.book.cases.values()
+    for kind in ("case.opened", "notice.sent"):
+        assert [entry.private["case"] for entry in again.logged(kind)] == [case.id], kind
+    assert not again.office.book.owed
+
+
+def test_who_is_erased_is_owed_nothing(told: World) -> None:
+    told.answers("recheck")
+    assert [owed.item.kind for owed in told.office.book.owed.values()] == ["case.answered"]
+    told.telling.erased(CUSTOMER)
+    assert not told.office.book.owed
+    told.office.book.close()
+    told.office._book = None
+    assert not told.office.book.owed
 
 
 def test_a_contact_that_is_his_no_more_gets_nothing(told: World) -> None:

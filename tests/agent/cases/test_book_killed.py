@@ -50,7 +50,7 @@ def write(directory: str, seed: int) -> None:
 def killed(directory: Path, seed: int, seconds: float) -> list[tuple[str, str, int]]:
     writer = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import write; write({str(directory)!r}, {seed})"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=ROOT, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE,  # communicate() loses what a buffer has
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent)))},
     )  # fmt: skip
     assert writer.stdout is not None
