@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,12 +15,11 @@ from agent.config import check
 from agent.errors import ConfigError
 from agent.papers.making import LANGUAGES, OURS
 from agent.papers.processing import PAPERS, SILENT, facts, paper
+from agent.retention import KINDS
 from agent.sections import Config
 from tests import asking
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).resolve().parents[3]
 DATE = "2026-11-24"
 FULL: dict[str, dict[str, Any]] = {
     "capture": {"interfaces": ["eth0"], "prefixes": ["192.0.2.0/24"], "resolvers": ["198.51.100.53/32"],
@@ -158,3 +158,11 @@ def test_a_template_that_is_none_of_these_or_names_no_fact_is_a_fault(tmp_path: 
     (tmp_path / "dpia.en.md").write_text("{{ nothing.of_the_kind }}")
     with pytest.raises(ConfigError, match="line 1"):
         paper("dpia", "en", Config(), DATE, str(tmp_path))
+
+
+def test_the_page_on_rights_has_the_table_of_what_is_kept() -> None:
+    page = (ROOT / "docs" / "rights.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| `?([\w.-]+)`? \| `?([\w-]+)`? \|$", page, re.MULTILINE)
+    assert rows == [
+        (kind.name, kind.key or "-", f"knockfirst_{kind.metric}" if kind.metric else "-") for kind in KINDS
+    ]  # fmt: skip
