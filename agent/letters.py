@@ -98,7 +98,8 @@ class Letters:
         key = token(self._office, letter.record, WITHDRAW if receipt else REQUEST)
         return Facts(
             message="receipt" if receipt else "request", lang=asked["lang"], operator=config.consent.operator,
-            contact=config.probe.contact, customer=letter.customer, zone=asked["scope"]["window"]["tz"],
+            contact=config.probe.contact.removeprefix("mailto:"), customer=letter.customer,
+            zone=asked["scope"]["window"]["tz"],
             record=letter.record if receipt else "", receipt=letter.step.id if receipt else "",
             seen=letter.step.made if receipt else 0.0, text=asked["text"],
             links=links(config, kind, key, ("stop",) if receipt else ("agree", "stop")),

@@ -24,14 +24,18 @@ WANTED = (("terms",), ("objection_page",), ("sla", "faq"))
 Written = dict[str, Any]
 
 _TEXT = {
-    "nl": """Ik ga ermee akkoord dat {operator} het volgende doet met mijn mailservers:
+    "nl": """Ik ga ermee akkoord dat {operator} dit doet met mijn mailservers:
 
-1. Meekijken met de eerste woorden die deze servers zelf zeggen aan het begin van een verbinding, om te zien welke
-   versie van Microsoft Exchange erop draait.
-2. Hun hoogstens {rate} keer per dag met enkele gewone verzoeken vragen welke versie dat is. Zonder in te loggen, zonder
-   een lek te gebruiken en zonder iets te wijzigen.
+1. Meekijken met de eerste woorden die deze servers zelf zeggen aan het
+begin van een verbinding, om te zien welke versie van Microsoft Exchange
+erop draait.
 
-Doel: mij waarschuwen als een server onveilig is. Wat gevonden wordt, hoort niemand anders.
+2. Hun hoogstens eens per dag met enkele gewone verzoeken vragen welke
+versie dat is. Zonder in te loggen, zonder een lek te gebruiken en zonder
+iets te wijzigen.
+
+Doel: mij waarschuwen als een server onveilig is. Wat gevonden wordt, hoort
+niemand anders.
 
 Adressen: {prefixes}
 Poorten: {ports}
@@ -43,16 +47,20 @@ Ik mag over deze servers beslissen, als eigenaar of namens de eigenaar.
 Hierbij horen deze teksten:
 {documents}
 
-Ik kan dit op elk moment stoppen, zonder reden: met de link in het ontvangstbewijs, of via {contact}.
+Ik kan dit op elk moment stoppen, zonder reden: met de link in het
+ontvangstbewijs, of via {contact}.
 """,
     "en": """I agree that {operator} does the following with my mail servers:
 
-1. Look at the first words that these servers say themselves at the start of a connection, to see which version of
-   Microsoft Exchange they run.
-2. Ask them {rate} time(s) a day at most, with a few ordinary requests, which version that is. Without logging in,
-   without using any hole and without changing anything.
+1. Look at the first words that these servers say themselves at the start
+of a connection, to see which version of Microsoft Exchange they run.
 
-Purpose: to warn me if a server is not safe. What is found is told to nobody else.
+2. Ask them once a day at most, with a few ordinary requests, which version
+that is. Without logging in, without using any hole and without changing
+anything.
+
+Purpose: to warn me if a server is not safe. What is found is told to
+nobody else.
 
 Addresses: {prefixes}
 Ports: {ports}
@@ -64,10 +72,17 @@ I may decide about these servers, as their owner or on behalf of the owner.
 These texts belong to it:
 {documents}
 
-I can stop this at any moment, without a reason: by the link in the receipt, or by {contact}.
+I can stop this at any moment, without a reason: by the link in the
+receipt, or by {contact}.
 """,
 }
 _HOURS = {"nl": {"daily 00:00-24:00": "dag en nacht"}, "en": {"daily 00:00-24:00": "day and night"}}
+_CALLED = {
+    "nl": {"terms": "voorwaarden", "objection_page": "pagina voor bezwaar", "sla": "dienstbeschrijving",
+           "faq": "vragen en antwoorden"},
+    "en": {"terms": "terms", "objection_page": "page for objections", "sla": "service description",
+           "faq": "questions and answers"},
+}  # fmt: skip
 
 
 def scope(prefixes: Sequence[str], ports: Sequence[int], hours: Sequence[str], zone: str) -> Written:
@@ -85,11 +100,13 @@ def scope(prefixes: Sequence[str], ports: Sequence[int], hours: Sequence[str], z
 def text(lang: str, operator: str, contact: str, of: Written, documents: Sequence[Written]) -> str:
     """All that is agreed to. ``of``: a scope; ``documents``: those that the record will name."""
     hours = [_HOURS[lang].get(each, each) for each in of["window"]["hours"]]
-    lines = [f"- {each['kind']} {each['version']} ({each['lang']}), SHA-256 {each['sha256']}" for each in documents]
+    called = _CALLED[lang]
+    lines = [
+        f"- {called[each['kind']]} {each['version']} ({each['lang']}), SHA-256:\n{each['sha256']}" for each in documents
+    ]
     return _TEXT[lang].format(
         operator=operator,
-        contact=contact,
-        rate=of["rate"],
+        contact=contact.removeprefix("mailto:"),
         prefixes=", ".join(of["prefixes"]),
         ports=", ".join(map(str, of["ports"])),
         hours=", ".join(hours),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,15 @@ from agent.audit.log import AuditError
 from agent.consent.gate import ConsentGate
 from agent.consent.written import body
 from agent.errors import ConfigError, InputError
+from agent.inventory import Seen
 from agent.lab import leave
 from agent.leave import Refusal
+from agent.model import Endpoint, Observation
 from agent.notice import Bounced, Due, Sent
 from tests.agent import leaving
 from tests.agent.asking_world import URL, Asking, asking, told
 from tests.agent.cases.servers import observed
-from tests.agent.leaving import HOST, NET, OTHER_NET
+from tests.agent.leaving import HOST, NET, OTHER_HOST, OTHER_NET
 from tests.agent.telling_world import CUSTOMER, MAIL, OWNER
 
 if TYPE_CHECKING:
@@ -73,8 +76,12 @@ def test_who_agrees_by_the_link_may_be_knocked_at_and_gets_a_receipt(world: Aski
 
 def test_the_record_says_what_the_text_does_and_names_it_by_its_hash(world: Asking) -> None:
     world.office.record([Item("document.published", _published("terms", "nl", "old", 90))])
-    for observation in observed(at=world.clock.wall, address=HOST):
-        world.inventory.observe(observation)
+    for address, port in ((HOST, 8443), (OTHER_HOST, 9443)):
+        server = Endpoint(address, port)
+        world.inventory.observe(Observation(server, "tls.sni", "mail.example", world.clock.wall, "passive", "tls"))
+        for each in observed(at=world.clock.wall, address=address):
+            world.inventory.observe(each)
+    world.office.seen = lambda: Seen(world.inventory, {}, date(2026, 11, 24))
     due = world.asked()
     world.says_by(due.facts.links["agree"], "agree")
     (entry,) = world.logged("record.given")
@@ -84,7 +91,7 @@ def test_the_record_says_what_the_text_does_and_names_it_by_its_hash(world: Aski
     assert (made["basis"], made["grantor"]) == ("explicit", {"role": "owner", "verified_by": "mail_link"})
     assert made["scope"]["prefixes"] == [NET] and NET in text
     assert made["scope"]["tiers"] == ["passive.handshake", "active.build"]
-    assert all(str(port) in text for port in made["scope"]["ports"]) and 443 in made["scope"]["ports"]
+    assert made["scope"]["ports"] == [443, 8443] and "443, 8443" in text and "9443" not in text
     assert {each["kind"] for each in made["documents"]} == {"terms", "sla", "objection_page"}
     assert all(each["sha256"] in text for each in made["documents"])
     assert "Example ISP" in text and "day and night" in text
@@ -312,6 +319,44 @@ def test_what_became_of_one_is_put_on_record_when_it_can_be(world: Asking, monke
         world.says(Sent(id=due.id, outcome="sent", code=250))
     world.passes(600)
     assert world.logged("notice.sent")[-1].public["outcome"] == "sent" and len(world.dues()) == 1
+
+
+def test_nothing_goes_out_that_is_not_on_record_first(world: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(items: Any) -> Any:
+        raise AuditError("no room")
+
+    world.asks()
+    world.passes(2, 1.0)
+    (due,) = world.dues()
+    with monkeypatch.context() as patched:
+        patched.setattr(world.office.log, "append", full)
+        assert not world.about(due)
+    world.says(Sent(id=due.id, outcome="cancelled"))
+    world.passes(HOUR)
+    assert [each.message_id for each in world.dues()] == [due.message_id] * 2  # nothing stands against it
+
+
+def test_a_contact_that_is_one_no_more_is_sent_nothing(world: Asking) -> None:
+    world.asks()
+    said = {"at": leave.ago(world.clock.wall, 0), "contacts": leave.contacts(CUSTOMER, world.clock.wall)}
+    world.office.record([Item("record.contacts", {}, CUSTOMER, body("record.contacts", said))])
+    world.passes(10, 1.0)
+    assert not world.dues() and world.logged("notice.sent")[-1].private["detail"] == "no contact any more"
+    assert world.asked().to == MAIL
+
+
+def test_a_receipt_is_not_sent_to_who_has_objected_meanwhile(world: Asking) -> None:
+    link = world.asked().facts.links["agree"]
+    world.says_by(link, "agree")
+    assert world.says_by(link, "stop")["status"] == "done"
+    world.passes(60, 5.0)
+    assert len(world.dues()) == 1 and world.logged("notice.sent")[-1].private["detail"] == "objected"
+
+
+def test_what_was_delivered_is_counted(world: Asking) -> None:
+    due = world.asked()
+    world.says(Bounced(message_id=due.message_id, action="delivered"))
+    assert world.telling._dispatch.outcomes["request", "mail", "delivered"] == 1
 
 
 def test_a_token_of_a_record_that_the_operator_took_says_no(tmp_path: Path) -> None:
