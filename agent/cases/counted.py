@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _DAY = 86_400.0
 # Label values of a metric: how old a case is, in days, up to each of these; older ones are in the last.
 AGES = (("1d", 1.0), ("7d", 7.0), ("30d", 30.0), ("90d", 90.0), ("older", float("inf")))
-_BOUNDS = tuple(days * _DAY for days in (0.5, 1.0, 2.0, 5.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0))  # seconds
+# Seconds, of histograms: of one by itself, and of one for each step.
+_BOUNDS = tuple(days * _DAY for days in (0.5, 1.0, 2.0, 5.0, 7.0, 14.0, 30.0, 60.0, 90.0, 180.0))
+COARSE = tuple(days * _DAY for days in (1.0, 7.0, 14.0, 30.0, 90.0))
 # What became of steps; why nobody is told of something found; what came of answers. Label values, as well.
 OUTCOMES = ("sent", "refused", "bounced", "delivered", "cancelled", "done", "wrong")
 CHANNELS = ("mail", *TASKS)
@@ -36,18 +38,19 @@ ANSWERS = (
 class Fixes:
     """A histogram of seconds, from the opening of a case to a fix that was seen."""
 
-    def __init__(self) -> None:
-        self._counts = [0] * (len(_BOUNDS) + 1)
+    def __init__(self, bounds: tuple[float, ...] = _BOUNDS) -> None:
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
     def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(_BOUNDS, seconds)] += 1
+        self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum += seconds
 
     def body(self) -> dict[str, Any]:
         """As agent.asked.Delay: of each bound, how many took as long as that at most."""
         buckets, below = [], 0
-        for bound, count in zip(_BOUNDS, self._counts, strict=False):
+        for bound, count in zip(self._bounds, self._counts, strict=False):
             below += count
             buckets.append([bound, below])
         return {"buckets": buckets, "count": sum(self._counts), "sum": self._sum}

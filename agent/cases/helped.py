@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.cases.case import FAILED, PENDING, applied, opened
-from agent.cases.counted import Fixes
+from agent.cases.counted import COARSE, Fixes
 from agent.cases.ladder import CLOSING, LADDER, QUIETLY, TASKS
 from agent.cases.severity import SEVERITIES
 
@@ -158,7 +158,7 @@ class Counts:
             (severity, *way, name): 0
             for severity in SEVERITIES for way in ways() for name in (("fixed",) if way[0] == BEFORE else CAME)
         })  # fmt: skip
-        self._after = {step: Fixes() for step in STEPS}
+        self._after = {step: Fixes(COARSE) for step in STEPS}
 
     def add(self, one: Helped) -> None:
         self._came.update((one.severity, *each) for each in came(one))

@@ -134,9 +134,9 @@ class Story:
         """The optician is knocked at by order, or the daemon has come to him by itself at that very moment."""
         try:
             said = self._commands.run(*self._probe(OPTICIAN))
-        except FailedError:
-            if not self._doors[OPTICIAN].visits:
-                raise
+        except FailedError as error:
+            # Leave was given to it then, which is before it is at the door.
+            self._until(lambda: self._doors[OPTICIAN].visits, str(error))
             self._until(self._exact, "nothing was heard of the probe")
             said = self._commands.run("probe", "list").replace(" confirmed ", "\nconfirmed: ")
         if "\nconfirmed: " not in said:

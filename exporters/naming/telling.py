@@ -7,16 +7,17 @@ from agent.cases.case import STATES
 from agent.cases.counted import ABOUT_LEAVE, AGES, ANSWERS, CHANNELS, OUTCOMES, UNTOLD
 from agent.cases.ladder import STEPS, TASKS
 from agent.cases.severity import SEVERITIES
-from agent.leave import REASONS
 from exporters.naming.family import Family, Section
 
 _KEPT = "where a store is kept"
 
 TELLING = Section("Telling customers", "", (
-    Family("cases", "gauge", "Cases by severity, state and age.",
-           {"severity": SEVERITIES, "state": tuple(STATES), "age": tuple(age for age, _ in AGES)},
-           "cases by how bad they are, how they stand ([cases.md](cases.md), States), and how long ago they were "
-           "opened; what has ended is there until it is deleted", _KEPT),
+    Family("cases", "gauge", "Cases by severity and state.", {"severity": SEVERITIES, "state": tuple(STATES)},
+           "cases by how bad they are and how they stand ([cases.md](cases.md), States); what has ended is there until "
+           "it is deleted", _KEPT),
+    Family("cases_by_age", "gauge", "Cases that have not ended, by severity and age.",
+           {"severity": SEVERITIES, "age": tuple(age for age, _ in AGES)},
+           "cases that have not ended, by how bad they are and how long ago they were opened", _KEPT),
     Family("case_tasks", "gauge", "Steps that wait for a person.", {"channel": TASKS},
            "steps that wait for a person: a call (`phone`), a `letter`, a line in the `portal`, a case at the `desk`; "
            "`knockfirst cases tasks` lists them", _KEPT),
@@ -35,7 +36,7 @@ TELLING = Section("Telling customers", "", (
            "from the last step that had reached somebody to a fix that was seen; `before`: nobody had been reached, so "
            "from the opening. After a step is not by it: servers are fixed without us, too", _KEPT),
     Family("case_steps_total", "counter", "Steps of cases that have ended, by how far they came.",
-           {"severity": SEVERITIES, "step": helped.STEPS, "channel": helped.CHANNELS, "outcome": helped.CAME},
+           {"step": helped.STEPS, "channel": helped.CHANNELS, "outcome": helped.CAME},
            "steps of cases that have ended, by how far they came, counted when the case ends: `tried`; of those "
            "`delivered` (the relay took it and nothing came back, or a person got through); `read` (answered by the "
            "link of the message: nothing is tracked, so more were read), `acknowledged` (that, or said to a person); "
@@ -59,9 +60,10 @@ TELLING = Section("Telling customers", "", (
            {"answer": ANSWERS},
            "answers of customers by the token of a message; `show` only looked, `unknown`, `rate` and `unavailable` "
            "were not taken", _KEPT),
-    Family("case_rechecks_total", "counter", "Looks that customers asked for: granted, or why not.",
-           {"decision": ("granted", *REASONS)},
-           "looks that customers asked for, by the gate's answer; one that waits is asked for each ten minutes", _KEPT),
+    Family("case_rechecks_total", "counter", "Looks that customers asked for: granted or refused.",
+           {"decision": ("granted", "refused")},
+           "looks that customers asked for, by the gate's answer (its reasons are in `gate_decisions_total`); one that "
+           "waits is asked for each ten minutes", _KEPT),
     Family("case_write_failures_total", "counter", "Writes of cases that failed.", {},
            "writes to the findings store, or of cases to the log, that failed and are tried again", _KEPT),
     Family("case_deletion_timestamp_seconds", "gauge", "When what has ended was last deleted.", {},

@@ -29,8 +29,8 @@ BOARD = Board(
         row("How they stand"),
         bars("By severity and state", "How they stand.", "short",
              {"sum by (severity, state) (knockfirst_cases{@})": "{{severity}} {{state}}"}),
-        bars("By age", "How long ago they were opened.", "short",
-             {"sum by (age) (knockfirst_cases{@})": "{{age}}"}),
+        bars("By age", "How long ago those that have not ended were opened.", "short",
+             {"sum by (age) (knockfirst_cases_by_age{@})": "{{age}}"}),
         table("Why nobody is told", "Servers that would make a case, by the reason why there is none.", "short",
               {"sum by (instance, reason) (knockfirst_cases_untold_servers{@})": ""}, 8),
         stat("Fixed", "Cases of the time that is shown that were fixed.",
@@ -40,14 +40,12 @@ BOARD = Board(
         row("What came before a fix"),
         bars("How far steps came", "Of cases that ended in the time shown. Read is answered by a link: nothing is "
              "tracked, so more were read than that.", "short",
-             {"sum by (step, outcome) (increase(knockfirst_case_steps_total{@}[$__range]))": "{{step}} {{outcome}}"}),
+             {"sum by (step, outcome) (increase(knockfirst_case_steps_total{@}[$__range]))":
+                  "{{step}} {{outcome}}"}, 12),
         bars("Fixed after", "The last step that had reached anybody; before: nobody had been. That is no cause: "
              "servers are fixed without us, too.", "short",
              {'sum by (step, channel) (increase(knockfirst_case_steps_total{@,outcome="fixed"}[$__range]))':
-                  "{{step}} {{channel}}"}),
-        bars("Fixed by severity", "Cases that were fixed in the time shown.", "short",
-             {'sum by (severity) (increase(knockfirst_case_steps_total{@,outcome="fixed"}[$__range]))':
-                  "{{severity}}"}),
+                  "{{step}} {{channel}}"}, 12),
         bars("From a step to the fix", "Since the last step that had reached anybody, on average; before: since the "
              "opening.",
              "s",

@@ -16,15 +16,16 @@ def values(text: str) -> dict[str, float]:
 def test_every_number_is_where_it_belongs() -> None:
     told = values(scraped(snapshot(telling=TELLING)))
     wanted = {
-        'cases{age="1d",severity="critical",state="open"}': 61, 'case_tasks{channel="phone"}': 62,
+        'cases{severity="critical",state="open"}': 61, 'cases_by_age{age="1d",severity="critical"}': 61,
+        'case_tasks{channel="phone"}': 62,
         'notices_total{channel="mail",outcome="sent",step="tell"}': 63, "notices_uncertain_total": 64,
         "notices_waiting": 65, "notices_oldest_timestamp_seconds": 66, 'notice_answers_total{answer="show"}': 67,
         'notice_answers_total{answer="stop"}': 68, 'case_rechecks_total{decision="granted"}': 69,
-        'case_rechecks_total{decision="no_record"}': 70, 'cases_untold_servers{reason="no_contact"}': 71,
+        'case_rechecks_total{decision="refused"}': 70, 'cases_untold_servers{reason="no_contact"}': 71,
         "case_write_failures_total": 72, "case_deletion_timestamp_seconds": 73, "case_fix_seconds_count": 3,
         'case_fix_seconds_bucket{le="86400.0"}': 2, "case_fix_seconds_sum": 200_000,
         'case_task_oldest_timestamp_seconds{channel="phone"}': 74, "notices_notifier_up": 1,
-        'case_steps_total{channel="none",outcome="fixed",severity="high",step="before"}': 75,
+        'case_steps_total{channel="none",outcome="fixed",step="before"}': 75,
         'case_fix_after_seconds_count{step="phone"}': 76, 'case_fix_after_seconds_sum{step="phone"}': 77,
         'case_fix_after_seconds_bucket{le="86400.0",step="phone"}': 5,
     }  # fmt: skip
