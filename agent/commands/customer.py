@@ -135,6 +135,8 @@ def erase(options: Namespace) -> int:
     print(f"erased: {done['entries']} entries of the log can be read by nobody any more; `audit verify` still holds")
     for ident, prefixes in done["kept"].items():
         print(f"an objection of nobody known goes on: {ident}, {', '.join(prefixes)}")
+    if not done["kept"]:
+        print("what is in capture.prefixes is looked at as privacy.handshakes says, whoever's it is")
     print("what is outside is not changed by it: exports, snapshots for other routers, copies, the relay's own log")
     print("an import that names him brings him back")
     return 0
