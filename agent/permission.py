@@ -296,9 +296,13 @@ def opened(config: Config, log: logging.Logger) -> Office | None:
     if directory is None:
         return None
     office = Office(config, directory, log=log, now=time.time, monotonic=time.monotonic)
-    office.open()
     # The register stays, and has no cycles: to look for garbage among it would stop everything for a second.
-    gc.freeze()
+    gc.disable()
+    try:
+        office.open()
+    finally:
+        gc.freeze()
+        gc.enable()
     office.begin()
     return office
 

@@ -301,7 +301,7 @@ class Log:
             ref, private, sealed = "", None, None
             if blob is not None and (customer := owners.get(owner or 0)):
                 sealed = unsealed(customer, number, blob)[1]
-                ref, private = customer.ref, canon.parsed(sealed.decode())
+                ref, private = customer.ref, canon.parsed(sealed)
             yield Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private, sealed)
 
     def _take_key(self) -> None:
