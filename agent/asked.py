@@ -130,7 +130,8 @@ class Permitted(Body):
     whether it is; ``mapping_ages`` and ``checkpoint_age`` in seconds, the last None where none has reached a sink;
     ``synced`` and ``checkpoint_made``: when that was. ``by_leave``: customers, and ``covered``: servers worth knocking
     at, by whether there is leave. ``erasing_last_success``: when nobody was left whose contract had ended so long ago
-    that he is erased, 0 for never; None where nobody is, but by order. ``unended``: intents in the log without an outcome, but for those that run.
+    that he is erased, 0 for never; None where nobody is, but by order. ``unended``: intents in the log without an
+    outcome, but for those that run.
     """
 
     prober: bool
