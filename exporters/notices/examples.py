@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agent.notice import ACTIONS, MESSAGES, Facts, Hole, Install
+from agent.notice import ACTIONS, ANSWERS, MESSAGES, Facts, Hole, Install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,8 +84,8 @@ def example(message: str, lang: str, kind: str = "chain", *, links: bool = True,
     if message == "closing":
         written |= {"why": "fixed", "deleted": "2026-12-08", "build": _UPDATE.build, "holes": [], "ended": ""}
     if links:
-        page = "https://example.net/checks/a/V3J5dGUgbm90aGluZw"
-        written["links"] = dict.fromkeys(_OFFERED.get(message, _CASE), page)
+        page = f"https://example.net/checks{ANSWERS}v3j5dgugbm90aglu"
+        written["links"] = {action: f"{page}#{action}" for action in _OFFERED.get(message, _CASE)}
     return Facts(**written)
 
 
