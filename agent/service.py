@@ -270,6 +270,7 @@ class Service:
         """A probe has told a fact."""
         self._tally.observations[observation.kind] += 1
         self._keeping.observe(observation)
+        self._telling.learnt(observation.server.address)
         self._changed = True
 
     def _mute(self) -> None:

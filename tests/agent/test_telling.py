@@ -443,3 +443,15 @@ def test_who_is_erased_is_told_nothing(told: World) -> None:
     assert told.telling.erased(CUSTOMER) == 1
     assert not told.about(told.dues()[0]) and not told.office.book.cases
     assert told.telling.waiting() == []
+
+
+def test_what_a_probe_has_learnt_is_told_without_waiting_for_the_next_round(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.passes(2, 1.0)  # a round that finds nobody; the next is in a minute
+        made.sees()
+        made.passes(2, 1.0)
+        assert not made.dues()
+        for _ in range(3):  # a probe tells several facts
+            made.telling.learnt(HOST)
+        made.passes(2, 1.0)
+        assert [due.to for due in made.dues()] == [MAIL]
