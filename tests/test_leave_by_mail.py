@@ -19,6 +19,7 @@ from agent import ipc
 from agent.consent.gate import ConsentGate
 from agent.ipc import Type
 from agent.lab import leave
+from agent.lab.relay import Scripted
 from agent.leave import Refusal
 from agent.messages import validated
 from agent.notice import ANSWERS, Answered, AnswerTold
@@ -31,7 +32,6 @@ from tests.agent.asking_world import URL, Asking, asking
 from tests.agent.leaving import HOST, NET
 from tests.agent.telling_world import CUSTOMER, OWNER
 from tests.asking import until
-from tests.exporters.notices.relays import Scripted
 from tests.exporters.test_answers import asked, post, status
 from tests.exporters.test_exporter_service import SECTION
 from tests.test_notices import Line

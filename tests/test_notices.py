@@ -11,9 +11,9 @@ import pytest
 
 from agent.ipc import Type
 from agent.lab import leave
+from agent.lab.relay import HANG_UP, Scripted
 from agent.messages import validated
 from tests.agent.telling_world import CUSTOMER, MAIL, World, world
-from tests.exporters.notices.relays import HANG_UP, Scripted
 from tests.exporters.notices.test_notifier_service import Role, told
 
 if TYPE_CHECKING:

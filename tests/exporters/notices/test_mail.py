@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.errors import ConfigError
+from agent.lab.relay import HANG_UP, POINTS, Scripted, context
 from agent.messages import NotifierSection
 from exporters.notices import mail
 from exporters.notices.mail import Letter, Outcome, Relay, xtext
 from tests.exporters.certificates import DAY, Authority
-from tests.exporters.notices.relays import HANG_UP, POINTS, Scripted, context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,12 +19,12 @@ import pytest
 
 from agent import ipc
 from agent.ipc import Type
+from agent.lab.relay import HANG_UP, Scripted, context
 from agent.messages import validated
 from exporters.notices import service
 from exporters.notices.examples import example
 from tests.ends import End
 from tests.exporters.certificates import Authority
-from tests.exporters.notices.relays import HANG_UP, Scripted, context
 from tests.exporters.notices.returned import OTHERS, postfix
 from tests.exporters.notices.test_mail import section
 

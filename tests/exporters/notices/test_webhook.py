@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agent.errors import ConfigError
+from agent.lab.relay import context
 from exporters.notices.webhook import Webhook, opened
 from tests.exporters.certificates import Authority
-from tests.exporters.notices.relays import context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""A relay that says what a test wants it to, hangs up where that wants it to, and notes all that it is told."""
+"""A simulated mail relay: takes every message and sends none on, and notes all that it is told.
+
+It says what a test wants it to, and hangs up where that wants it to.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ USUAL = {
 
 
 def context(directory: Path, who: str = "relay") -> ssl.SSLContext:
-    """A server's, by a pair that tests.exporters.certificates has issued."""
+    """A server's, by the pair of that name in the directory (PEM)."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.load_cert_chain(directory / f"{who}.crt", directory / f"{who}.key")
     return made
