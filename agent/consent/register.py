@@ -141,6 +141,8 @@ class Register:
             refs = self._objectors.get(objection.id, ())
             self._objectors[objection.id] = refs if folded.ref in refs else (*refs, folded.ref)
             self._settle(objection.id)
+            # It may be about as much as before, and now about headers, too.
+            self._passive.objected(self._covered.get((folded.ref, objection.id), ()))
 
     def _lift_again(self, folded: Folded) -> None:
         """What his records lift may have changed with them."""

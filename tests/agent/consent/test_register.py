@@ -301,6 +301,15 @@ def test_headers_are_excluded_where_that_was_asked() -> None:
     assert (sets.objected, sets.excluded, sets.customers) == (WHOLE, [one("192.0.2.0/28")], [])
 
 
+def test_an_objection_that_is_told_again_with_headers_is_about_them_at_once() -> None:
+    made, told_again = Register(), [mapped("c-1"), objected("c-1", 1, 3), objected("c-1", 1, 3, headers=True)]
+    excluded = []
+    for entry in registers.opened(told_again):
+        made.apply(entry)
+        excluded.append(made.sets(LATE, LIMITS).excluded)
+    assert excluded == [[], [], WHOLE]
+
+
 # Properties.
 def test_kinds_of_no_consequence_do_nothing() -> None:
     made = Register()
