@@ -47,16 +47,19 @@ class Own(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What an assessment comes to for a case: its severity ("" for none), what is open, what of it is exploited."""
+    """What an assessment comes to for a case: its severity ("" for none), all that there is to say, and by their names
+    what of it is open, and what of that is exploited.
+    """
 
     severity: str
     holes: tuple[Found, ...]
+    open: tuple[str, ...]
     exploited: tuple[str, ...]
 
     def body(self, build: str) -> dict[str, Any]:
         """As ``opened`` and ``changed`` have it."""
-        open_ = [hole.key for hole in self.holes if hole.status == "vulnerable"]
-        return {"severity": self.severity, "build": build, "holes": open_, "exploited": list(self.exploited)}
+        said = {"holes": list(self.open), "exploited": list(self.exploited)}
+        return {"severity": self.severity, "build": build, **said}
 
 
 def judged(assessment: Assessment) -> Judged:
@@ -67,8 +70,9 @@ def judged(assessment: Assessment) -> Judged:
 @lru_cache(1024)  # servers of one build share their findings
 def _judged(findings: tuple[Finding, ...]) -> Judged:
     holes = tuple(grouped(findings))
-    exploited = tuple(hole.key for hole in holes if hole.kev and hole.status == "vulnerable")
-    return Judged(severity(holes), holes, exploited)
+    open_ = [hole for hole in holes if hole.status == "vulnerable"]
+    exploited = tuple(hole.key for hole in open_ if hole.kev)
+    return Judged(severity(holes), holes, tuple(hole.key for hole in open_), exploited)
 
 
 def tellable(assessment: Assessment) -> bool:

@@ -153,6 +153,9 @@ def _climb(case: Case, contacts: Sequence[Contact]) -> tuple[float, Next | None]
             if contact is not None or rung.kind == "human":
                 channel = contact.channel if contact else "desk"
                 return _time(case, rung), Next(rung.kind, channel, contact)
+    if case.state == "fixed_claimed" and not any(s.kind == "human" and s.made > case.since for s in case.steps):
+        # The ladder was at its end already. What nothing bears out is a person's again.
+        return case.since + CLAIM, Next("human", "desk", None)
     return float("inf"), None
 
 
