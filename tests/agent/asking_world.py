@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agent.audit.entry import Item
+from agent.consent.gate import ConsentGate
 from agent.consent.written import body
 from agent.desk import answered
 from agent.ipc import Type
@@ -13,7 +14,7 @@ from agent.lab import leave
 from agent.notice import AnswerTold
 from agent.office import Who
 from tests.agent import leaving
-from tests.agent.leaving import NET, Clock
+from tests.agent.leaving import HOST, NET, Clock
 from tests.agent.telling_world import CUSTOMER, NOTICES, World, contacts
 
 if TYPE_CHECKING:
@@ -65,3 +66,31 @@ def asking(directory: Path, *items: Item, clock: Clock | None = None, **sections
         made = Asking(office, clock)
         made.comes()
         yield made
+
+
+def decided(world: Asking) -> Any:
+    """What the gate says of a knock at his server now."""
+    request = leaving.request(HOST, seen_at=world.clock.wall)
+    return ConsentGate(world.office, world.clock.monotonic, lambda: "00" * 16).decide(
+        request, world.office.conditions()
+    )  # type: ignore[return-value]
+
+
+def refusals(now: float) -> dict[str, list[Item]]:
+    """Why a customer is not asked -> what is on record of him."""
+    his = told(CUSTOMER, NET, now)
+
+    def said(kind: str) -> Item:
+        return Item(kind, {}, CUSTOMER, body(kind, {"at": leave.ago(now, 1)}))
+
+    return {
+        "objected": [*his, leave.objected(CUSTOMER, [f"{HOST}/32"], now)],
+        "refused": [*his, said("record.refused")],
+        "suspended": [*his, said("record.suspended")],
+        "contract_ended": [*his, said("record.contract_ended")],
+        "agreed": [*his, leave.given(CUSTOMER, [NET], now)],
+        "not_announced": [his[0], leave.announced(CUSTOMER, now, delivered="unknown"), his[2]],
+        "no_contact": his[:2],
+        "unmapped": [leave.mapped(CUSTOMER, [NET], now, kind="dynamic"), *his[1:]],
+        "not_his": [*his, leave.mapped("another", [NET], now)],
+    }
