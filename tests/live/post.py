@@ -101,8 +101,11 @@ service auth {{
 class Post:
     """``with Post() as post:`` runs it.
 
-    ``relay``: where; ``ca``: who vouches for it; ``mail``: Maildirs; ``returned``: of bounces.
+    ``relay``: where; ``ca``: who vouches for it; ``mail``: Maildirs; ``returned``: of bounces. ``more``: what main.cf
+    has beside, which counts where it says something else.
     """
+
+    more = ""
 
     def __init__(self) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="knockfirst-post-")
@@ -125,33 +128,41 @@ class Post:
         subprocess.run(["chown", "postfix", str(self.directory / "data")], check=True)
         subprocess.run(["chown", str(_NOBODY), str(self.mail)], check=True)
         words = {"directory": self.directory, "port": port, "nobody": _NOBODY, "password": PASSWORD}
-        (self.directory / "postfix/main.cf").write_text(_MAIN_CF.format(**words))
+        (self.directory / "postfix/main.cf").write_text(_MAIN_CF.format(**words) + self.more)
         (self.directory / "postfix/master.cf").write_text(_MASTER_CF.format(**words))
         (self.directory / "deposit.sh").write_text(_DEPOSIT)
         (self.directory / "deposit.sh").chmod(0o755)
         (self.directory / "dovecot.conf").write_text(_DOVECOT.format(**words))
         try:
             self._start("dovecot", "-F", "-c", str(self.directory / "dovecot.conf"))
-            self._start("postfix", "-c", str(self.directory / "postfix"), "start-fg")
-            self._listening(port)
+            self.resume()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Postfix first, for it holds connections to Dovecot; and by its own word, for it is not the process we began.
-        with suppress(OSError):
-            subprocess.run(["postfix", "-c", str(self.directory / "postfix"), "stop"], check=False, capture_output=True)
+        # Postfix first, for it holds connections to Dovecot.
+        self.halt()
         for process in reversed(self._started):
             ended(process)
         self._scratch.cleanup()
+
+    def resume(self) -> None:
+        """Begin, or go on after ``halt``."""
+        self._start("postfix", "-c", str(self.directory / "postfix"), "start-fg")
+        self._listening(int(self.relay.rpartition(":")[2]))
+
+    def halt(self) -> None:
+        """Nobody listens any more. By its own word, for it is not the process that we began."""
+        with suppress(OSError):
+            subprocess.run(["postfix", "-c", str(self.directory / "postfix"), "stop"], check=False, capture_output=True)
 
     def said(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.directory.glob("*.log"))
 
     def _start(self, *words: str) -> None:
-        with (self.directory / f"{words[0]}.log").open("wb") as log:
+        with (self.directory / f"{words[0]}.log").open("ab") as log:
             self._started.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def _listening(self, port: int) -> None:
