@@ -300,6 +300,7 @@ class Telling:
         private = {"case": case.id, "step": ident, "address": case.address, "role": body["role"], "to": to,
                    "message_id": message_id}  # fmt: skip
         public = {"step": step.kind, "channel": step.channel}
+        self._pay()  # that there is a case is in the log before what is told of it
         self._office.record([Item("notice.due", public, case.customer, private)])
         case = self.put(case.id, Event(now, "step", body))
         if mail:

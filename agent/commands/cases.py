@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterator
 
+_WIDTH, _MOST = 100, 12  # of a screen; names in one line
 _HUES = {"critical": "red", "high": "yellow"}
 Answer = dict[str, Any]
 
@@ -93,16 +94,17 @@ def _all_rows(options: Namespace) -> Iterator[Answer]:
             start = answer["next"]
 
 
-def listing(rows: list[Answer], on: bool) -> str:
-    """Cases, a line each."""
+def listing(rows: list[Answer], on: bool, *, last: bool = True) -> str:
+    """Cases, a line each. ``last``: with the step that was taken last."""
     if not rows:
         return "there are no such cases"
     head = ("case", "severity", "state", "customer", "address", "build", "opened (UTC)", "last step")
-    return table(head, [
+    cells = [
         (row["id"], colour(row["severity"], _HUES[row["severity"]], on), row["state"], row["customer"],
          row["address"], row["build"] or "not shown", moment(row["opened"]), row["last"])
         for row in rows
-    ])  # fmt: skip
+    ]  # fmt: skip
+    return table(head, cells) if last else table(head[:-1], [cell[:-1] for cell in cells])
 
 
 def _show(options: Namespace) -> int:
@@ -113,18 +115,28 @@ def _show(options: Namespace) -> int:
 
 def screen(answer: Answer, on: bool) -> str:
     """One case: what it is, and what happened."""
+    from textwrap import fill
+
     from agent.cases.case import STATES
 
     case = answer["case"]
     parts = [
-        listing([case], on),
         f"{STATES[case['state']]}, since {moment(case['since'])}",
-        f"open: {', '.join(case['holes']) or 'nothing by name'}",
+        f"open: {_named(case['holes']) or 'nothing by name'}",
     ]
     if case["exploited"]:
-        parts.append(f"known to be exploited: {', '.join(case['exploited'])}; treat it as possibly broken into")
+        parts.append(f"known to be exploited: {_named(case['exploited'])}; treat it as possibly broken into")
     rows = [(moment(event["time"]), event["kind"], _body(event["body"])) for event in answer["events"]]
-    return "\n\n".join(["\n".join(parts), table(("time (UTC)", "event", "what"), rows)])
+    filled = [fill(part, _WIDTH, break_on_hyphens=False) for part in parts]
+    return "\n\n".join(
+        ["\n".join([listing([case], on, last=False), *filled]), table(("time (UTC)", "event", "what"), rows)]
+    )
+
+
+def _named(names: list[str]) -> str:
+    """Names in a line; of very many, how many more there are."""
+    more = f", and {len(names) - _MOST} more (--json has them)" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
 
 
 def _body(body: Answer) -> str:

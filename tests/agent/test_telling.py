@@ -52,6 +52,7 @@ def test_what_was_told_is_in_the_customers_part_of_the_log_and_says_nothing_in_p
     told.passes(120)
     opened, due, sent = (told.logged(kind)[0] for kind in ("case.opened", "notice.due", "notice.sent"))
     assert (opened.customer, due.customer, sent.customer) == (CUSTOMER,) * 3
+    assert opened.number < due.number < sent.number
     assert due.private["to"] == MAIL and due.private["message_id"] == told.dues()[0].message_id
     assert due.public == {"step": "tell", "channel": "mail"}
     assert sent.public == {"step": "tell", "channel": "mail", "outcome": "sent"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.__main__ import main
-from agent.commands import notices
+from agent.commands import cases, notices
 from tests.agent.leaving import HOST
 from tests.agent.telling_world import CUSTOMER, world
 
@@ -48,6 +48,17 @@ def test_from_the_list_to_the_end(state: list[str], capsys: pytest.CaptureFixtur
     assert "closed" in said(capsys, "cases", "close", row["id"], "--note", "test", *state)
     assert "there are no such cases" in said(capsys, "cases", "list", *state)
     assert json.loads(said(capsys, "cases", "list", "--standing", "closed", "--json", *state))["id"] == row["id"]
+
+
+def test_a_case_with_very_many_holes_fits_on_a_screen() -> None:
+    row = {
+        "id": "0" * 16, "severity": "critical", "state": "fixed_claimed", "customer": CUSTOMER, "address": HOST,
+        "build": "15.1.2242.4", "opened": 0.0, "since": 0.0, "last": "tell sent", "exploited": ["ProxyShell"],
+        "holes": [f"CVE-2021-{number}" for number in range(1000, 1100)],
+    }  # fmt: skip
+    shown = cases.screen({"case": row, "events": []}, on=False)
+    assert max(map(len, shown.splitlines())) <= 100 and "0" * 16 in shown
+    assert "CVE-2021-1011, and 88 more" in " ".join(shown.split())
 
 
 def test_messages_are_an_agents(state: list[str], capsys: pytest.CaptureFixture[str]) -> None:
