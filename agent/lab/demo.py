@@ -1,7 +1,7 @@
 """``knockfirst demo``: a made-up edge, and three made-up customers, with the real daemon and what it says and does.
 
 Needs no rights, and sends nothing off the machine: the captures are files, the daemon listens on loopback only, and
-whoever is knocked at is a simulated server of this process.
+whoever is knocked at, or takes mail, is a simulated server of this process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.errors import InputError
 from agent.lab import files, servers, story_cast, story_papers
+from agent.lab.relay import Scripted
 from agent.lab.scrape import fetched
 from agent.lab.screens import explanation, metrics_lines, overview
 from agent.lab.story import Story
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from agent.lab.story_cast import Doors
     from agent.supervisor import Daemon
 
-_PATIENCE = 30.0  # seconds until the daemon must have read the captures; it takes about two
+_PATIENCE = 60.0  # seconds until the daemon must have read the captures; it takes about two
 _EDGE, _CUSTOMERS = "edge.pcap", "customers.pcap"
 
 
@@ -116,9 +117,9 @@ def _shown(options: Namespace) -> int:
         (directory / _EDGE).write_bytes(capture)
         _say(_opening(frames, len(capture)))
         try:
-            with story_cast.front_ends() as doors:
+            with story_cast.front_ends() as doors, Scripted() as relay:
                 (directory / _CUSTOMERS).write_bytes(story_cast.capture(doors))
-                _run(directory, doors, once=options.once)
+                _run(directory, doors, relay, once=options.once)
         except BrokenPipeError:
             raise  # nobody reads on: that is no fault
         except (FailedError, OSError) as error:
@@ -142,18 +143,18 @@ def _keep(name: str, capture: bytes) -> None:
 
 def _opening(frames: int, size: int) -> str:
     return (
-        "knockfirst looks for customers' Microsoft Exchange servers with known holes, asks leave, and knocks.\n"
-        "The daemon is the real one, all else is simulated by this program. Nothing leaves this machine.\n\n"
+        "knockfirst looks for customers' Microsoft Exchange servers with known holes, asks leave, knocks,\n"
+        "and tells them. The daemon is the real one, all else is simulated. Nothing leaves this machine.\n\n"
         f"{heading('Looking')}\n"
         f"A made-up capture of an ISP's edge: {len(roster())} simulated servers, {frames} frames, {size // 1024} KiB;\n"
         "by plain Ethernet, VLAN, QinQ, PPPoE and MPLS, IPv4 and IPv6.\n"
     )
 
 
-def _run(directory: Path, doors: Doors, *, once: bool) -> None:
+def _run(directory: Path, doors: Doors, relay: Scripted, *, once: bool) -> None:
     from agent.supervisor import Daemon
 
-    config = story_papers.configuration(directory, [_EDGE, _CUSTOMERS])
+    config = story_papers.configuration(directory, [_EDGE, _CUSTOMERS], f"127.0.0.1:{relay.port}")
     story_papers.books(directory)
     started = time.monotonic()
     with Daemon(config, patience=2) as daemon:
@@ -161,7 +162,7 @@ def _run(directory: Path, doors: Doors, *, once: bool) -> None:
             raise FailedError("the daemon has not read the captures; `knockfirst run FILE` says more")
         found = {str(finding["address"]): finding for finding in daemon.assessments()}
         _say(_screens(found, time.monotonic() - started))
-        Story(directory, doors, daemon, _say).tell()
+        Story(directory, doors, daemon, _say, relay).tell()
         _show_metrics(daemon, directory, once=once)
 
 

@@ -25,6 +25,10 @@ _TELLING = {
     "knockfirst_objection_effect_seconds_bucket{": 1,
     "knockfirst_probe_kill_switch": 1,
     "knockfirst_consent_customers": 1,
+    "knockfirst_cases{": 1,
+    "knockfirst_cases_untold_servers{": 2,
+    "knockfirst_notices_total{": 1,
+    "knockfirst_notice_answers_total{": 2,
     "knockfirst_audit_entries": 1,
 }
 

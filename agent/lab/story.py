@@ -1,4 +1,4 @@
-"""The demo's story, in its order: three customers are seen and asked; one is knocked at, and checks what was done.
+"""The demo's story, in its order: three customers are seen and asked; one is knocked at, told, and checks it all.
 
 What is shown is what commands and servers say: nothing of it is written down here beforehand.
 """
@@ -16,41 +16,59 @@ from agent.lab import story_screens as screens
 from agent.lab.leave import ago, token
 from agent.lab.scrape import fetched
 from agent.lab.story_cast import BOOKSHOP, CUSTOMERS, LIBRARY, OPTICIAN
-from agent.lab.story_commands import Commands, FailedError, posted
+from agent.lab.story_commands import Commands, FailedError, posted, until
+from agent.lab.story_told import COUNTED, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from agent.lab.relay import Scripted
     from agent.lab.story_cast import Customer, Doors
     from agent.supervisor import Daemon
 
 _TOLD_AGO = 40  # days: more than consent.announce_days
-_PATIENCE = 20.0  # seconds for what takes a fraction of one
 _REFUSED = 'decision="refused",reason="objection"} 0.0'
 _MAIL = f"{papers.TEXTS}/announcement_mail.en.txt"
 
 
 class Story:
-    """``directory``: of the configuration and its papers; ``say`` shows a screen. Everything raises FailedError."""
+    """``directory``: of the configuration and its papers; ``say`` shows a screen. Everything raises FailedError.
 
-    def __init__(self, directory: Path, doors: Doors, daemon: Daemon, say: Callable[[str], None]) -> None:
+    ``relay`` is the mail relay that the configuration names; without one nobody is told by mail.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        doors: Doors,
+        daemon: Daemon,
+        say: Callable[[str], None],
+        relay: Scripted | None = None,
+    ) -> None:
         self._directory = directory
         self._doors = doors
         self._daemon = daemon
         self._say = say
         self._commands = Commands(directory, say)
+        self._relay = relay
 
     def tell(self) -> None:
-        """All of it; about five seconds."""
+        """All of it; about seven seconds."""
         self._seen()
         self._asked_leave()
         self._objected()
         self._knocked()
         self._refused()
+        if self._relay:
+            Telling(self._relay, self._daemon.url("answers"), self._commands, self._say).tell()
         self._proved()
         # The metrics, which are shown next, are told each second.
-        self._until(lambda: _REFUSED not in fetched(self._daemon.metrics_url), "the metrics know of no refusal")
+        until(self._counted, "the metrics know nothing of what was done last")
+
+    def _counted(self) -> bool:
+        shown = fetched(self._daemon.metrics_url)
+        return _REFUSED not in shown and (self._relay is None or all(each in shown for each in COUNTED))
 
     def _seen(self) -> None:
         """Three customers, by looking alone."""
@@ -109,7 +127,7 @@ class Story:
     def _effect(self) -> float:
         """Seconds from the objection's coming in to its being in force everywhere, as the daemon measured it."""
         name = "knockfirst_objection_effect_seconds"
-        values = self._until(lambda: self._metrics(f"{name}_count"), "the objection is not in force")
+        values = until(lambda: self._metrics(f"{name}_count"), "the objection is not in force")
         return float(values[f"{name}_sum"] / values[f"{name}_count"])
 
     def _metrics(self, name: str) -> dict[str, float] | None:
@@ -127,7 +145,7 @@ class Story:
         self._asked()
         self._say(screens.SENT)
         self._say(screens.request(self._doors[OPTICIAN].requests))
-        after = self._until(self._exact, "the answer did not sharpen the assessment")
+        after = until(self._exact, "the answer did not sharpen the assessment")
         self._say(screens.sharpened(before, after))
 
     def _asked(self) -> None:
@@ -136,8 +154,8 @@ class Story:
             said = self._commands.run(*self._probe(OPTICIAN))
         except FailedError as error:
             # Leave was given to it then, which is before it is at the door.
-            self._until(lambda: self._doors[OPTICIAN].visits, str(error))
-            self._until(self._exact, "nothing was heard of the probe")
+            until(lambda: self._doors[OPTICIAN].visits, str(error))
+            until(self._exact, "nothing was heard of the probe")
             said = self._commands.run("probe", "list").replace(" confirmed ", "\nconfirmed: ")
         if "\nconfirmed: " not in said:
             raise FailedError(f"the probe did not come to what it was sent for: {said}")
@@ -174,12 +192,3 @@ class Story:
     def _exact(self) -> dict[str, Any] | None:
         said = self._found()[OPTICIAN.address]
         return said if said["build"] and said["build"]["low"] == said["build"]["high"] else None
-
-    def _until(self, look: Callable[[], Any], otherwise: str) -> Any:
-        """What there is to see, as soon as there is something."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            if seen := look():
-                return seen
-            time.sleep(0.05)
-        raise FailedError(otherwise)

@@ -8,6 +8,7 @@ import json
 import shlex
 import socket
 import textwrap
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 98
 _INTERRUPTED = 130
+_PATIENCE = 60.0  # seconds for what takes a second or two
 # By name: the command line is above the laboratory, which it runs.
 _COMMAND_LINE = "agent.__main__"
 
@@ -62,9 +64,13 @@ class Commands:
 
     def typed(self, words: tuple[str, ...]) -> str:
         """The command line, short of what all of them have in common."""
-        text = shlex.join(("knockfirst", *words)).replace(f"{self._directory}/", "")
-        lines = textwrap.wrap(text, _WIDTH, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False)
-        return " \\\n".join(lines)
+        return wrapped(shlex.join(("knockfirst", *words)).replace(f"{self._directory}/", ""))
+
+
+def wrapped(line: str) -> str:
+    """A command line, in lines that fit and can be pasted."""
+    lines = textwrap.wrap(line, _WIDTH, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False)
+    return " \\\n".join(lines)
 
 
 def posted(url: str, fields: dict[str, str]) -> dict[str, Any]:
@@ -80,3 +86,13 @@ def posted(url: str, fields: dict[str, str]) -> dict[str, Any]:
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     said: dict[str, Any] = json.loads(answer.partition(b"\r\n\r\n")[2])
     return said
+
+
+def until(look: Callable[[], Any], otherwise: str) -> Any:
+    """What there is to see, as soon as there is something. Raises FailedError."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(0.05)
+    raise FailedError(otherwise)

@@ -40,6 +40,33 @@ SECOND_THOUGHTS = "The bookshop has second thoughts, and needs nobody for that: 
 KNOCK = "Everything is in place, but for the kill switch; so nothing is sent, until it is off:\n"
 SENT = "That was one request, without a login, to a page that mail programs ask for. As it came:\n"
 OTHERS = "The same is tried at the library and the bookshop: nothing is sent. Why, in short:\n"
+FOUND = """\
+What the answer showed is bad enough to tell him of, and sure enough. So the daemon has opened a
+case by itself, and has written to him: nobody gave an order. The mail goes to the provider's own
+relay; here that is simulated by this program, on loopback, and sends nothing on.
+"""
+MAIL = "The mail, as it came to the simulated relay:\n\n"
+_ONLY_TO = """\
+The relay was told RCPT TO:<{to}>, and of nobody else: the contact for security
+that is on record of this customer. No order and no key of the configuration names a recipient. The
+mail has also {others}: the same words, and what a program needs.
+
+There is one case, and so one mail. Of the library nothing is known to be open: it was only looked
+at, and the handshakes do not show its build. If they did, it would be told without having signed,
+for only knocking takes a record. The bookshop has objected: its handshakes are not even looked at
+any more, and nobody is told anything.
+"""
+LINK = """\
+The optician says by the first link in the mail that he has had it repaired. It leads to the
+provider's web server, which would pass on to the daemon what comes to
+{base}. Here there is none, so the daemon's own socket is asked. To look
+changes nothing, for mail scanners look too (the page's English part):
+"""
+BY_LINK = "He needs no account: whoever has the mail can answer. What has become of the case:\n"
+CLAIMED = """\
+His word alone does not close it. A later look does, where it shows the fix: at the earliest an hour
+after the last one, and by leave of the same gate. Until then, for a week, he is not told again.
+"""
 PROOF = """\
 Before the request was sent, its entry was on disk, in a log that is only ever added to. The
 optician can have his part of it, and a program of one file that checks it by itself:
@@ -113,6 +140,11 @@ def counted(visits: Mapping[Customer, int]) -> str:
     """What the servers themselves saw."""
     said = ", ".join(f"{one.who} {count}" for one, count in visits.items())
     return f"Connections that the servers themselves have counted in all: {said}.\n"
+
+
+def only_to(to: str, others: Sequence[str]) -> str:
+    """That a mail went to that contact of the customer's alone, and what else is in it."""
+    return _ONLY_TO.format(to=to, others=" and ".join(others))
 
 
 def verified(said: str) -> str:

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import pytest
 
-from agent.errors import InputError
 from agent.audit import shipped
-from agent.lab import demo, screens, story_papers, story_proof, story_screens
-from agent.lab.story_cast import BOOKSHOP, BUILD, CUSTOMERS, LIBRARY, OPTICIAN
+from agent.errors import InputError
+from agent.lab import demo, screens, story_papers, story_proof, story_screens, story_told
+from agent.lab.story_cast import BOOKSHOP, BUILD, CUSTOMERS, LIBRARY, OPTICIAN, Customer
 from agent.lab.story_commands import Commands, FailedError
 
 pytestmark = pytest.mark.usefixtures("ahead")
@@ -73,6 +73,7 @@ def test_metrics_and_explanation_are_shown(once: Once) -> None:
     assert 'knockfirst_gate_decisions_total{decision="granted",reason=""} 1.0' in once.out
     assert 'knockfirst_probe_outcomes_total{outcome="confirmed",probe="exchange-http"} 1.0' in once.out
     assert 'knockfirst_gate_decisions_total{decision="refused",reason="objection"}' in once.out
+    assert [each for each in story_told.COUNTED if f"  {each}\n" not in once.out] == []
 
 
 def test_only_who_agreed_is_knocked_at(once: Once) -> None:
@@ -86,7 +87,7 @@ def test_only_who_agreed_is_knocked_at(once: Once) -> None:
 
 
 def test_the_answer_makes_the_build_exact(once: Once) -> None:
-    seen = {row.split()[0]: row for row in once.out.splitlines() if row.startswith(("before ", "after ", "C-100"))}
+    seen = {row.split()[0]: row for row in once.out.splitlines() if row.startswith(("before  ", "after  ", "C-100"))}
     assert "not known" in seen["before"]
     assert f"Exchange 2016  {BUILD}" in seen["after"]
     assert "out of support" in seen["after"]
@@ -97,7 +98,7 @@ def test_the_answer_makes_the_build_exact(once: Once) -> None:
 
 
 @pytest.mark.parametrize(("one", "reason"), [(LIBRARY, "no_record"), (BOOKSHOP, "objection")])
-def test_why_the_others_are_not_is_explained(once: Once, one: demo.story_cast.Customer, reason: str) -> None:
+def test_why_the_others_are_not_is_explained(once: Once, one: Customer, reason: str) -> None:
     [explained] = re.findall(rf"^{one.address} port \d+: is not knocked at \((\w+)\)\nwhy +\S", once.out, re.MULTILINE)
     assert explained == reason
 
@@ -110,6 +111,35 @@ def test_the_kill_switch_and_the_objection_are_felt(once: Once) -> None:
     assert re.search(r"^C-1003 +objected ", once.out, re.MULTILINE)
 
 
+def test_the_optician_is_told_by_the_contact_on_record_and_nobody_else(once: Once) -> None:
+    """Who is told anything at all has a case; the whole of the mail is there, with the values of his server."""
+    [row] = re.findall(r"^\w{16}  critical +open +(\S+) +(\S+) +(\S+) .* tell sent$", once.out, re.MULTILINE)
+    assert row == (OPTICIAN.ref, OPTICIAN.address, BUILD)
+    assert re.findall(r"RCPT TO:<(\S+)>", once.out) == re.findall(r"^  To: (\S+)$", once.out, re.MULTILINE)
+    assert once.out.count("  To: security@optician.example\n") == 1
+    mail = once.out.partition("as it came to the simulated relay:")[2].partition("The relay was told")[0]
+    for part in (
+        "Customer C-1001: verify",
+        f"(build) {BUILD}",
+        "What we did not do",
+        "more that it lists",
+        "Kind regards",
+    ):
+        assert part in mail
+    assert "<" not in mail.partition("Message-ID: ")[2].partition("\n")[2]
+    assert not [one.who for one in (LIBRARY, BOOKSHOP) if one.who in mail or one.ref in mail]
+
+
+def test_the_optician_answers_by_the_link_of_the_mail(once: Once) -> None:
+    [link] = re.findall(r"^    https://example\.net/checks(/answers/\w+)#fixed$", once.out, re.MULTILINE)
+    assert len(re.findall(rf"http://127\.0\.0\.1:\d+{link}\b", once.out)) == 2
+    before, _, after = once.out.partition("[ It is fixed ]")
+    assert "fixed_claimed" not in before
+    assert after.index("This is noted. Thank you.") < after.index("fixed_claimed  C-1001")
+    events = re.findall(r"^20\S+ \d\d:\d\d  (\w+)", after, re.MULTILINE)
+    assert events == ["opened", "step", "begun", "sent", "claimed"]
+
+
 def test_the_proof_holds_and_a_changed_one_does_not(once: Once) -> None:
     assert "The proof holds: " in once.out
     assert "It\ndoes not show that there are no others" in once.out
@@ -117,7 +147,8 @@ def test_the_proof_holds_and_a_changed_one_does_not(once: Once) -> None:
     assert "not what it committed to" in refused
     kinds = re.findall(r"^ +\d+  \S+Z  (\S+) ", once.out, re.MULTILINE)
     assert {"mapping.asserted", "record.announced", "record.given", "probe.intent", "probe.outcome"} <= set(kinds)
-    assert kinds.index("probe.intent") < kinds.index("probe.outcome")
+    told = ["probe.intent", "probe.outcome", "case.opened", "notice.due", "notice.sent", "case.answered"]
+    assert [kind for kind in kinds if kind in told] == told
     assert kinds[-1] == "customer.exported"
 
 
@@ -125,7 +156,7 @@ def test_every_command_that_is_shown_is_one(once: Once) -> None:
     from agent.__main__ import COMMANDS
 
     shown = re.findall(r"^\$ knockfirst (\S+)", once.out, re.MULTILINE)
-    assert {"import", "consent", "probe", "audit", "kill-switch"} == set(shown)
+    assert {"import", "consent", "probe", "cases", "audit", "kill-switch"} == set(shown)
     assert set(shown) <= set(COMMANDS)
 
 
@@ -140,7 +171,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "after"),
-    [(signal.SIGINT, "--- Looking"), (signal.SIGTERM, "kill switch is off"), (signal.SIGINT, "Ctrl-C")],
+    [(signal.SIGINT, "--- Looking"), (signal.SIGTERM, "The mail, as it came"), (signal.SIGINT, "Ctrl-C")],
     ids=["at its beginning", "in the middle of its story", "at its end"],
 )
 def test_it_can_be_ended_at_any_time(number: signal.Signals, after: str, tmp_path: Path) -> None:
