@@ -84,7 +84,7 @@ def _fixed(case: Case) -> bool:
     return case.state == "closed_fixed"
 
 
-# The defaults of the design, section 4.4. docs/cases.md has the table.
+# docs/cases.md has this as a table for people.
 LADDER = (
     Rung("tell", 0.0, 0.0, ("mail",), _TECHNICAL, _unheard, "delivered"),
     Rung("contact", 4 * HOUR, DAY, _EACH, _TECHNICAL, _unheard, "a contact works"),
