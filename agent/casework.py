@@ -1,7 +1,7 @@
 """Casework: cases are opened, changed and closed by what is believed of servers, and by whose they are now.
 
 Nothing is opened but for the one customer whose address it is, by the rules by which he may be knocked at; telling him
-that he seems to run something takes no record (NIS2, article 23(2); consent.md, R5), but contacts, and no objection.
+that he seems to run something takes no record (NIS2, article 23(2); docs/legal.md, R5), but contacts, and no objection.
 """
 
 from __future__ import annotations
