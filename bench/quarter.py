@@ -102,11 +102,13 @@ def _looks(made: World) -> None:
         clock, began = time.monotonic(), time.process_time()
         made.telling.tend()
         ticks.append((time.monotonic() - clock, time.process_time() - began))
-    longest = max(clock for clock, _ in ticks)
+    longest, busiest = max(clock for clock, _ in ticks), max(cpu for _, cpu in ticks)
     spent = sum(cpu for _, cpu in ticks)
     each = spent / len(made.office.book.cases)
     print(f"a round: {len(ticks)} ticks, {spent:.2f} s of CPU, {each * 1e6:.0f} us a case")
-    print(f"a tick: median {median(c for c, _ in ticks) * 1e3:.0f} ms, longest absence {longest * 1e3:.0f} ms")
+    print(
+        f"a tick: median {median(c for c, _ in ticks) * 1e3:.0f} ms, longest absence {longest * 1e3:.0f} ms, {busiest * 1e3:.0f} ms of CPU"
+    )
 
 
 def notifier(mails: int) -> None:

@@ -12,6 +12,7 @@ from agent.asked import ObjectionTold
 from agent.audit.entry import Item
 from agent.cases.case import PENDING
 from agent.consent.written import body
+from agent.errors import InputError
 from agent.ipc import Type
 from agent.lab import leave
 from agent.notice import AnswerTold
@@ -235,6 +236,8 @@ class Story:
             list(verb(self.agent.office, words, _WHO))
         except DiedError:
             self.reborn()
+        except InputError:
+            self.happened["overtaken"] += 1  # what was done of this case a moment ago has ended it
 
     def _desk(self) -> None:
         """A person does some of what waits for one."""
