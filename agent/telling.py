@@ -49,8 +49,7 @@ if TYPE_CHECKING:
 _TICK = 0.5  # seconds between two looks at what is to be done
 _MOST = 0.02  # seconds that one look takes, beyond its last server
 _PAUSE = 60.0  # seconds from one round to the next
-_FRESH = 5.0  # seconds for which what is shown of all cases is not made anew, at most,
-_SHARE = 100.0  # or for so many times as long as it took
+_FRESH, _EACH = 5.0, 0.0005  # seconds for which what is shown of all cases is not made anew: at most, and for each
 _RETENTION = 3600.0
 _DAY = 86_400.0
 _TOKEN = TOKEN_DAYS * _DAY  # for which a token of a case that was deleted still says no
@@ -90,7 +89,7 @@ class Telling:
         self._failures = 0
         self._last_success = 0.0
         self._shown: dict[str, Any] = {}
-        self._shown_at, self._took = float("-inf"), 0.0
+        self._shown_at = float("-inf")
         if office is None:
             return
         self._recipients = Recipients(office)
@@ -355,11 +354,9 @@ class Telling:
         """Its part of a snapshot (agent.asked.Telling): counts alone. None where nothing is kept."""
         if self._kept is None:
             return None
-        began = self._monotonic()
-        if began - self._shown_at >= min(_FRESH, self._took * _SHARE):
+        if self._monotonic() - self._shown_at >= min(_FRESH, len(self._kept.book.cases) * _EACH):
             self._shown = self._made()
             self._shown_at = self._monotonic()
-            self._took = self._shown_at - began
         return self._shown
 
     def _made(self) -> dict[str, Any]:

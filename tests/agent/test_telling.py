@@ -456,3 +456,12 @@ def test_what_a_probe_has_learnt_is_told_without_waiting_for_the_next_round(tmp_
             made.telling.learnt(HOST)
         made.passes(2, 1.0)
         assert [due.to for due in made.dues()] == [MAIL]
+
+
+def test_what_is_shown_of_a_few_cases_is_as_it_is_now(told: World) -> None:
+    """Nothing else may change for a while, and then this would be shown of it until it does."""
+    told.telling.body()
+    told.sends(told.dues()[0])
+    told.clock.on(0.01)
+    sent = [row for row in told.telling.body()["notices"] if row["count"]]  # type: ignore[index]
+    assert sent == [{"step": "tell", "channel": "mail", "outcome": "sent", "count": 1}]
