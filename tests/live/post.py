@@ -154,9 +154,13 @@ class Post:
         self._listening(int(self.relay.rpartition(":")[2]))
 
     def halt(self) -> None:
-        """Nobody listens any more. By its own word, for it is not the process that we began."""
+        """Nobody listens any more, nor goes on with whom he is connected to; what was taken is kept.
+
+        By its own word, for it is not the process that we began.
+        """
+        words = ["postfix", "-c", str(self.directory / "postfix"), "abort"]
         with suppress(OSError):
-            subprocess.run(["postfix", "-c", str(self.directory / "postfix"), "stop"], check=False, capture_output=True)
+            subprocess.run(words, check=False, capture_output=True)
 
     def said(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.directory.glob("*.log"))

@@ -33,7 +33,7 @@ DAYS = 90
 _PACE = 2.0  # seconds from one message to the next (agent.dispatch.PER_MINUTE)
 _DOWN = (31 * DAY, 32 * DAY)  # the day on which the relay is away
 _ROUND = 1800.0  # seconds from one look at every server to the next, in place of a minute: days go by in a second
-_SILENT = 60.0  # seconds after which somebody hangs
+_SILENT = 300.0  # seconds after which somebody hangs
 # What may happen between the relay's yes to a recipient and the agent's yes to DATA.
 _DURING = ("objects", "ends", "hands_over", "fixes", "contacts")
 
