@@ -12,6 +12,7 @@ from agent.consent.written import body, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+
 def objection(
     customer: str | None, prefixes: Iterable[str] | None, *, at: float, ident: str, headers: bool, channel: str,
     verified: bool = False, by: str = "objector",
