@@ -23,7 +23,7 @@ def telling(said: Telling | None) -> Iterator[Metric]:
         return
     yield many("cases", summed(((row.severity, row.state), row.count) for row in said.cases))
     standing = (row for row in said.cases if row.state in LIVE)
-    yield many("cases_by_age", summed(((row.severity, row.age), row.count) for row in standing))
+    yield many("cases_standing", summed(((row.severity, row.age), row.count) for row in standing))
     yield by_one("case_tasks", said.tasks.items())
     yield by_one("case_task_oldest_timestamp_seconds", said.tasks_oldest.items())
     yield by_one("cases_untold_servers", said.untold.items())

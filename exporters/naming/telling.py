@@ -15,7 +15,7 @@ TELLING = Section("Telling customers", "", (
     Family("cases", "gauge", "Cases by severity and state.", {"severity": SEVERITIES, "state": tuple(STATES)},
            "cases by how bad they are and how they stand ([cases.md](cases.md), States); what has ended is there until "
            "it is deleted", _KEPT),
-    Family("cases_by_age", "gauge", "Cases that have not ended, by severity and age.",
+    Family("cases_standing", "gauge", "Cases that have not ended, by severity and age.",
            {"severity": SEVERITIES, "age": tuple(age for age, _ in AGES)},
            "cases that have not ended, by how bad they are and how long ago they were opened", _KEPT),
     Family("case_tasks", "gauge", "Steps that wait for a person.", {"channel": TASKS},

@@ -30,7 +30,7 @@ BOARD = Board(
         bars("By severity and state", "How they stand.", "short",
              {"sum by (severity, state) (knockfirst_cases{@})": "{{severity}} {{state}}"}),
         bars("By age", "How long ago those that have not ended were opened.", "short",
-             {"sum by (age) (knockfirst_cases_by_age{@})": "{{age}}"}),
+             {"sum by (age) (knockfirst_cases_standing{@})": "{{age}}"}),
         table("Why nobody is told", "Servers that would make a case, by the reason why there is none.", "short",
               {"sum by (instance, reason) (knockfirst_cases_untold_servers{@})": ""}, 8),
         stat("Fixed", "Cases of the time that is shown that were fixed.",

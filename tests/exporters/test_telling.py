@@ -16,7 +16,7 @@ def values(text: str) -> dict[str, float]:
 def test_every_number_is_where_it_belongs() -> None:
     told = values(scraped(snapshot(telling=TELLING)))
     wanted = {
-        'cases{severity="critical",state="open"}': 61, 'cases_by_age{age="1d",severity="critical"}': 61,
+        'cases{severity="critical",state="open"}': 61, 'cases_standing{age="1d",severity="critical"}': 61,
         'case_tasks{channel="phone"}': 62,
         'notices_total{channel="mail",outcome="sent",step="tell"}': 63, "notices_uncertain_total": 64,
         "notices_waiting": 65, "notices_oldest_timestamp_seconds": 66, 'notice_answers_total{answer="show"}': 67,

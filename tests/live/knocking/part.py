@@ -44,7 +44,7 @@ VERBS = {"lab.record": "recorded", "lab.ask": "asked", "lab.standing": "standing
 _DOORS = {
     "control": frozenset({Type.ORDER}),
     "exporter": frozenset({Type.OBJECTION}),
-    "prober": frozenset({Type.OUTCOME, Type.CANCELLED}),
+    "prober": frozenset({Type.OUTCOME, Type.CANCELLED, Type.USAGE}),
 }
 
 

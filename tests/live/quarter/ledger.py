@@ -227,7 +227,7 @@ class Ledger:
         server, customer = self._truth.servers[case.address], self._truth.customers[case.customer]
         build, shown = server.shows(1 << 60)
         going_on = server.holder == case.customer == shown and build in (CRITICAL, HIGH)
-        if case.live and (customer.objects(server.prefix) or customer.ended):
+        if case.live and (customer.objects(server.prefix) or customer.ended or server.holder != case.customer):
             self._fault("still live", case)
         if case.live and build == FIXED and shown == case.customer:
             self._fault("fixed, and still live", case)
