@@ -12,6 +12,7 @@ it must be. TMPDIR says where all of it is written.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import re
 import sys
@@ -81,7 +82,9 @@ def agent(directory: Path, cases: int) -> None:
         made.passes(61, 61)
         print(f"opened {len(made.office.book.cases)} cases in {time.process_time() - began:.1f} s of CPU")
         print(f"MiB: {started:.0f}, with register {registered:.0f}, with servers {seen:.0f}, with cases {_mib():.0f}")
-        _looks(made)
+        _looks(made, "opened in one life")
+        gc.freeze()  # as the agent does once it has loaded what there is
+        _looks(made, "loaded")
         state = made.office.directory
         made.office.book.close()
         made.office._book = None
@@ -92,7 +95,7 @@ def agent(directory: Path, cases: int) -> None:
         book.close()
 
 
-def _looks(made: World) -> None:
+def _looks(made: World, how: str) -> None:
     """A round at the agent's own pace, a tick after the other."""
     made.telling._monotonic = time.monotonic
     made.telling._due = made.telling._round_due = 0.0
@@ -105,7 +108,7 @@ def _looks(made: World) -> None:
     longest, busiest = max(clock for clock, _ in ticks), max(cpu for _, cpu in ticks)
     spent = sum(cpu for _, cpu in ticks)
     each = spent / len(made.office.book.cases)
-    print(f"a round: {len(ticks)} ticks, {spent:.2f} s of CPU, {each * 1e6:.0f} us a case")
+    print(f"{how}: a round in {len(ticks)} ticks, {spent:.2f} s of CPU, {each * 1e6:.0f} us a case")
     usual = median(clock for clock, _ in ticks)
     print(f"a tick: median {usual * 1e3:.0f} ms, longest {longest * 1e3:.0f} ms, {busiest * 1e3:.0f} ms of CPU")
 
