@@ -98,6 +98,23 @@ service auth {{
 """
 
 
+def once(text: str) -> str:
+    """main.cf with each key once, as it was said last.
+
+    Of a key that is there twice every process of Postfix warns, and postlogd waits for itself when its own warnings do
+    not fit into its own socket any more.
+    """
+    said: dict[str, str] = {}
+    key = ""
+    for line in text.splitlines():
+        if line[:1].isspace():
+            said[key] += f"\n{line}"
+        elif line:
+            key = line.partition("=")[0].strip()
+            said[key] = line
+    return "\n".join(said.values()) + "\n"
+
+
 class Post:
     """``with Post() as post:`` runs it.
 
@@ -128,7 +145,7 @@ class Post:
         subprocess.run(["chown", "postfix", str(self.directory / "data")], check=True)
         subprocess.run(["chown", str(_NOBODY), str(self.mail)], check=True)
         words = {"directory": self.directory, "port": port, "nobody": _NOBODY, "password": PASSWORD}
-        (self.directory / "postfix/main.cf").write_text(_MAIN_CF.format(**words) + self.more)
+        (self.directory / "postfix/main.cf").write_text(once(_MAIN_CF.format(**words) + self.more))
         (self.directory / "postfix/master.cf").write_text(_MASTER_CF.format(**words))
         (self.directory / "deposit.sh").write_text(_DEPOSIT)
         (self.directory / "deposit.sh").chmod(0o755)
