@@ -28,6 +28,8 @@ from tests.agent.telling_world import World, agreed, world
 from tests.exporters.notices.test_notifier_service import Role, told
 from tests.live.quarter.ledger import Ledger
 from tests.live.quarter.play import DAYS, Play
+from tests.live.quarter.relay import TAKEN
+from tests.live.quarter.truth import BEGINS
 
 
 def _mib(pid: int | str = "self") -> float:
@@ -36,10 +38,22 @@ def _mib(pid: int | str = "self") -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
+class Told(Play):
+    """Says how far it is, every ten days."""
+
+    _next = 0.0
+
+    def passed(self) -> None:
+        if (days := (self.clock.wall - BEGINS) / 86_400) >= self._next:
+            self._next = days + 10
+            mails = sum(heard.stage == TAKEN for heard in self.relay.heard)
+            print(f"day {days:.0f}: {mails} mails, {dict(self.kills)} killed, {_mib():.0f} MiB", file=sys.stderr)
+
+
 def quarter(directory: Path, cases: int, seed: int, kills: int) -> int:
     """The whole story; how many faults there are."""
     began = time.monotonic()
-    play = Play(directory, cases, seed, kills, hours=(5.0, 13.0))
+    play = Told(directory, cases, seed, kills, hours=(5.0, 13.0))
     with play.relay:
         try:
             play.run()

@@ -118,7 +118,11 @@ class Play(Story):
         began = time.monotonic()
         while self.clock.wall < BEGINS + DAYS * DAY:
             self._pass()
+            self.passed()
         self.seconds["quarter"] = time.monotonic() - began
+
+    def passed(self) -> None:
+        """Some hours have."""
 
     def over(self) -> None:
         """No more deaths: what is still on its way comes to an end, and everybody goes."""
