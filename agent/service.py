@@ -60,6 +60,13 @@ _SHARE = 10  # making snapshots takes at most one part in this many of the agent
 class Service:
     """What goes on behind the doors. ``kev``: every CVE of the catalogue, and whether it is known to be exploited."""
 
+    # Of the exporter, and of the snapshot that it is shown: numbers, when the last was sent, how long it took to make.
+    _exporter: Connection | None = None
+    _section_day = date.min
+    _changed = True
+    _number = _shown = 0
+    _due = _took = _believed_at = 0.0
+
     def __init__(
         self,
         *,
@@ -91,13 +98,6 @@ class Service:
         self._tally = Tally(started=now())
         self._doors = Doors(self)
         self._reloads = Reloads(self._doors)
-        self._exporter: Connection | None = None
-        self._section_day = date.min
-        self._changed = True
-        self._number = 0
-        self._shown = 0
-        self._due = 0.0
-        self._took = 0.0
         self._keeping = Keeping(
             inventory, store, retention_days=config.agent.retention_days, log=log, now=now, monotonic=monotonic
         )
@@ -114,7 +114,6 @@ class Service:
         self._muting = Muting()
         self._series = Series(config, inventory, naming(office, config), log=log, now=now, monotonic=monotonic)
         self._believed: dict[str, Any] = {}
-        self._believed_at = 0.0
 
     def serve(self, listeners: Mapping[str, socket], supervisor: socket) -> None:
         """Be the agent until the supervisor has gone."""
