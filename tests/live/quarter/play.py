@@ -114,7 +114,7 @@ class Play(Story):
         self.agent = Agent(config, self._directory, self.clock, self.deaths, self._say)
         self._enrol()
         self._begin_role()
-        self.deaths.share = self._wanted / 20
+        self.deaths.share = self._wanted / 30
         began = time.monotonic()
         while self.clock.wall < BEGINS + DAYS * DAY:
             self._pass()
@@ -190,7 +190,8 @@ class Play(Story):
         self._tend()
         while True:
             out = self.agent.out()
-            due = not self._down and out < 4 and self.agent.due()
+            # A new agent has first to look what there is.
+            due = not self._down and out < 4 and (self.agent.due() or not self.agent.telling._begun)
             if due or self._down:
                 self.clock.on(_PACE)
                 self._tend()
