@@ -1,7 +1,7 @@
 """A quarter of telling, by a real relay: to whom, when, how often; whatever happens meanwhile.
 
-`python -m bench.quarter` does the same with 10,000 cases and with deaths of agent and notifier at any moment, of which a
-few leave a fault that is not understood yet; tests/test_notices.py has the deaths that are.
+`python -m bench.quarter` does the same with 10,000 cases and with deaths of agent and notifier at any moment, of which
+a few leave a fault that is not understood yet; tests/test_notices.py has the deaths that are.
 """
 
 from __future__ import annotations
