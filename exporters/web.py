@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 32  # at once; one Prometheus needs one
 SECONDS = 10.0  # that a client may take to shake hands, to ask, and to take the answer: so many for each of the three
+LINGER = 1.0  # second for which what a client still says is read, and thrown away, once it has its answer
 MAX_BODY = 4096  # bytes of a POST that are taken from the client
 RELOAD = "/-/reload"
 
@@ -157,6 +158,16 @@ def _is_loopback(client: str) -> bool:
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
+def _heard_out(connection: socket.socket) -> None:
+    """Let who has said more than was read take its answer: closed over that, a connection is reset (RFC 9112, 9.6)."""
+    end = time.monotonic() + LINGER
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+        connection.settimeout(0)
+        while connection.recv(65_536) and (left := end - time.monotonic()) > 0:
+            connection.settimeout(left)
+
+
 class _Within(io.RawIOBase):
     """A connection of which everything is read within ``seconds``, and then everything written within as many.
 
@@ -286,10 +297,13 @@ class Web(ThreadingMixIn, TCPServer):
         finally:
             self._places.release()
 
-    def shutdown_request(self, request: Any) -> None:
-        if self.guards:
-            self.guards.part(request)
-        super().shutdown_request(request)
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        try:
+            super().finish_request(request, client_address)
+        finally:
+            if self.guards:
+                self.guards.part(request)
+            _heard_out(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away in the middle is not an event."""

@@ -119,6 +119,27 @@ def test_a_reload_is_asked_for_from_this_machine_alone(client: str, status: int)
     assert pages(Latest(), lambda: None).reloaded("/-/reload", client).status == status
 
 
+def test_who_says_more_than_is_read_gets_its_answer() -> None:
+    with serving() as where, connected(where) as client:
+        client.sendall(b"POST /-/reload HTTP/1.0\r\nContent-Length: 99999\r\n\r\n" + b"x" * 50_000)
+        time.sleep(0.2)  # it has been answered by now
+        client.sendall(b"x" * 49_999)
+        answer = b""
+        while more := client.recv(100):
+            answer += more
+        assert answer.endswith(b"reloaded\n")
+
+
+def test_who_never_stops_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "LINGER", 0.3)
+    began = time.monotonic()
+    with serving() as where, connected(where) as client, pytest.raises(OSError):
+        client.sendall(b"POST /-/reload HTTP/1.0\r\nContent-Length: 9\r\n\r\n" + b"x" * 10_000)
+        while time.monotonic() < began + 5:
+            client.sendall(b"x" * 100)
+            time.sleep(0.01)
+
+
 def test_head_is_get_without_a_body() -> None:
     with serving() as where:
         head, _, body = said(where, b"HEAD /-/healthy HTTP/1.0\r\n\r\n").partition(b"\r\n\r\n")
