@@ -241,14 +241,30 @@ class Ledger:
 
     def _whole(self, case: Case, kinds: list[str]) -> None:
         """Nothing happened but that he was told: every step that there is a way for was made, and when it was due."""
-        expected = list(self._expected(case))
+        back = self._came_back(case)
+        expected = list(self._expected(case, untold=back <= self._now))
         severity = self._severity(case, self._now)
-        age = self._now - case.opened
-        must = [kind for kind in expected if _OFFSETS[kind][severity] + _SLACK < age]
+        other = next((step.made for step in case.steps if step.kind == "contact"), case.opened)
+        since = {"tell": case.opened, "contact": back or case.opened}  # what a step is counted from
+        must = [kind for kind in expected if since.get(kind, other) + _OFFSETS[kind][severity] + _SLACK < self._now]
         if [kind for kind in kinds if kind in must] != must or not set(kinds) <= set(expected):
-            self._fault("steps missing, or too many", (kinds, expected, must, age / DAY, case))
+            self._fault("steps missing, or too many", (kinds, expected, must, (self._now - case.opened) / DAY, case))
 
-    def _expected(self, case: Case) -> Iterator[str]:
+    def _came_back(self, case: Case) -> float:
+        """When it was known that the first message had told nobody: 0 where there was nobody to send it to.
+
+        Infinity for never, and for too late: a full mailbox is known of after days, and by then another was told.
+        """
+        told = next((step for step in case.steps if step.kind == "tell"), None)
+        if told is None:
+            return 0.0
+        failed = [e.time for e in self._events[case.id] if e.kind in _FAILED and e.body.get("id") == told.id]
+        others = [step.made for step in case.steps if step.kind not in ("tell", "contact")]
+        known = min(failed, default=float("inf"))
+        return known if known < min(others, default=float("inf")) else float("inf")
+
+    def _expected(self, case: Case, *, untold: bool) -> Iterator[str]:
+        """Every step that there is a way for, in order; whether or not it is due."""
         ways = self._truth.customers[case.customer].ways[0][1]
         used: set[str] = set()
 
@@ -263,9 +279,8 @@ class Ledger:
 
         if told := free(("mail",)):
             yield "tell"
-        failed = any(step.kind == "tell" and step.failed for step in case.steps)
         other = ("phone", "portal", "letter", "mail") if told else ("phone", "portal", "mail", "letter")
-        if (failed or not told) and free(other):
+        if untold and free(other):
             yield "contact"
         for kind, channel, roles in (
             ("phone", "phone", _ANYBODY), ("owner", "mail", ("owner",)),

@@ -133,6 +133,8 @@ class Play(Story):
         deadline = time.monotonic() + 5  # in which a full mailbox is given up
         while time.monotonic() < deadline:
             self._hear(0.2)
+        self.clock.on(1.0)
+        self._tend()  # what was heard last goes into the log
         self.agent.counted()
         self.entries = self.agent.office.log.size
 
@@ -173,8 +175,7 @@ class Play(Story):
         until = self.clock.wall + self.chance.uniform(*self._hours) * HOUR
         while self._heap and self._heap[0][0] <= until:
             when, _, what = heappop(self._heap)
-            if when > self.clock.wall:
-                self.clock.on(when - self.clock.wall)
+            self.clock.on(max(0.1, when - self.clock.wall))  # no two looks at a server are of one moment
             what()
         if until > self.clock.wall:
             self.clock.on(until - self.clock.wall)
