@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.rights import NET_RAW
@@ -39,12 +40,19 @@ def path_of(doors: Path, name: str) -> Path:
 
 
 def taken_over() -> dict[str, socket.socket]:
-    """The sockets that systemd hands over, by the name that their unit gives (sd_listen_fds(3))."""
+    """The sockets that systemd hands over, by the name that their unit gives (sd_listen_fds(3)).
+
+    All of one unit have one name: the second is ``name.2``, and so on.
+    """
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return {}
     names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
     count = int(os.environ.pop("LISTEN_FDS", "0"))
-    taken = {name: socket.socket(fileno=_FIRST_HANDED + at) for at, name in zip(range(count), names, strict=False)}
-    for one in taken.values():
+    taken: dict[str, socket.socket] = {}
+    of: Counter[str] = Counter()
+    for at, name in zip(range(count), names, strict=False):
+        of[name] += 1
+        one = socket.socket(fileno=_FIRST_HANDED + at)
         one.set_inheritable(False)
+        taken[name if of[name] == 1 else f"{name}.{of[name]}"] = one
     return taken

@@ -259,7 +259,8 @@ def main(words: list[str]) -> int:
     78 where the web configuration cannot be used; the log says what would be right.
 
     Without ``lifeline`` it ends with its first agent. ``answers=FD`` and ``probing=FD``: sockets for what customers and
-    their networks ask (exporters/answers.py), where there are any.
+    their networks ask (exporters/answers.py), where there are any. More sockets for the same are ``listen.2=FD`` and
+    so on.
     """
     handed = ipc.inherited(words)
     link = ipc.Link(handed["agent"], _ACCEPTED)
@@ -281,10 +282,12 @@ def main(words: list[str]) -> int:
         "answers": Answers(agent.note, lambda: latest.names, time.monotonic, agent.answer),
         "probing": Probing(lambda: latest.probing_txt),
     }
-    for name in served.keys() & handed.keys():
-        web = Web(handed[name], served[name], guards if name == "listen" else None)
-        threading.Thread(target=web.serve_forever, name=name, daemon=True).start()
-        log.info("serving", extra={"what": name, "port": web.server_address[1]})
+    for name, listener in handed.items():
+        what = name.partition(".")[0]
+        if what in served:
+            web = Web(listener, served[what], guards if what == "listen" else None)
+            threading.Thread(target=web.serve_forever, name=name, daemon=True).start()
+            log.info("serving", extra={"what": what, "port": web.server_address[1]})
     PULSE.tell(READY)
     try:
         serve(link, handed.get("lifeline"), latest, agent)

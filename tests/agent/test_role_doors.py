@@ -11,15 +11,15 @@ import pytest
 
 from agent.role_doors import path_of, taken_over
 
-# Puts two listeners where systemd would, and says what is made of them.
+# Puts listeners where systemd would, and says what is made of them. A unit with two ListenStream= gives both one name.
 _CHILD = """
 import os, socket, sys
-made = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+made = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
 for at, one in enumerate(made):
     os.dup2(one.fileno(), 103 + at)
-for at in range(2):
+for at in range(4):
     os.dup2(103 + at, 3 + at)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "listen:answers"}
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "4", "LISTEN_FDNAMES": "listen:answers:listen:listen"}
 from agent.role_doors import taken_over
 taken = taken_over()
 ports = [one.getsockname()[1] for one in made]
@@ -29,7 +29,7 @@ print(list(taken), [one.getsockname()[1] for one in taken.values()] == ports, ta
 
 def test_each_socket_is_taken_by_its_name_and_once() -> None:
     done = subprocess.run([sys.executable, "-c", _CHILD], check=True, capture_output=True, text=True, timeout=60)
-    assert done.stdout.strip() == "['listen', 'answers'] True {} False"
+    assert done.stdout.strip() == "['listen', 'answers', 'listen.2', 'listen.3'] True {} False"
 
 
 @pytest.mark.parametrize("pid", ["", "1", str(os.getppid())])

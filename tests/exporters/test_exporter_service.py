@@ -121,6 +121,24 @@ def test_it_fails_aloud_where_the_agent_says_something_else(role: Any, kind: Typ
     assert ended() == 70
 
 
+def test_it_serves_at_each_of_several_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("exporter"))
+    ours, theirs = socket.socketpair()
+    named = {name: socket.create_server(("127.0.0.1", 0)) for name in ("listen", "listen.2", "probing", "else")}
+    at = {name: one.getsockname() for name, one in named.items()}
+    words = [f"agent={theirs.detach()}", *(f"{name}={one.detach()}" for name, one in named.items())]
+    thread = threading.Thread(target=service.main, args=(words,), daemon=True)
+    thread.start()
+    agent = ipc.Link(ours, frozenset())
+    agent.send(Type.SECTION, SECTION)
+    for name in ("listen", "listen.2"):
+        assert scraped(at[name], "/-/healthy").endswith("healthy\n")
+    assert "404" in scraped(at["probing"], "/-/healthy")
+    agent.close()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_a_snapshot_has_no_place_for_an_address() -> None:
     said = str(Snapshot.model_json_schema())
     assert "address" not in {name.lower() for name in Snapshot.model_fields}
