@@ -58,9 +58,6 @@ def _ages(s: Snapshot, now: float) -> Iterator[_Age]:
     if s.store is not None:
         age = now - max(s.store.retention_last_success, s.started)
         yield _Age("Deletion of what is too old", age, LATE, "older: more is kept than may be")
-    if s.telling is not None:
-        age = now - max(s.telling.retention_last_success, s.started)
-        yield _Age("Deletion of cases that ended", age, LATE, "older: what was found is kept for longer than told")
     if s.permission is not None and s.permission.erasing_last_success is not None:
         age = now - max(s.permission.erasing_last_success, s.started)
         yield _Age("Erasure of former customers", age, LATE, "older: who had his time is not erased yet")

@@ -19,6 +19,7 @@ from agent.verbs import console
 from agent.views import PACE
 from exporters.console import render
 from exporters.console.content import Cell, Page, Section, Table
+from exporters.console.fresh import fresh
 from exporters.console.pages import Access, Console
 from tests.exporters.console.reading import Read, addresses
 from tests.exporters.console.screens import MOST
@@ -110,6 +111,13 @@ def test_the_overview_says_what_the_snapshot_does() -> None:
     assert "loses at ring of eth1" in lead[0]
     assert "Customer books: crm" in lead[0]
     assert "netbox" not in lead[0]
+
+
+def test_each_age_is_told_once() -> None:
+    (table,) = fresh(snapshot(), NOW).tables
+    told = [row[0].text for row in table.rows]
+    assert len(told) == len(set(told))
+    assert len([each for each in told if each.startswith("Deletion")]) == 2
 
 
 def test_telling_customers_is_in_counts() -> None:
