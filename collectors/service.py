@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import sys
 import time
 from collections import deque
@@ -23,6 +22,7 @@ from agent.logfmt import Sample, begin
 from agent.making import Making
 from agent.notify import PULSE, READY
 from agent.usage import Telling
+from collectors.hearing import Agent
 from collectors.knocks import MAX_BATCH
 from collectors.outbox import MAX_VALUE, Outbox
 from collectors.section import Section, section
@@ -43,8 +43,6 @@ NOT_PERMITTED = 77  # EX_NOPERM
 _BEAT = 1.0  # seconds between two messages of counters
 _LARGE = 2_000  # prefixes; a section of more is made beside the reading of frames
 _SOON = 0.02  # seconds between two looks whether it has been made
-_CHUNK = 65_536
-_ACCEPTED = frozenset({Type.SECTION, Type.MUTES, Type.WITHDRAWN})
 
 
 # What is imported only when it is first needed, by us or by the interpreter.
@@ -106,6 +104,8 @@ class Capture:
         ``agent`` is listened to as it goes. What it takes back holds at once, a new section behind the last file.
         """
         self._agent = agent
+        if agent:
+            self._do(agent, agent.said())
         read = unreadable = 0
         if files:
             PULSE.tell(READY)
@@ -149,17 +149,31 @@ class Capture:
                 self._follow(live, new)
             more = self._turn(live)
             if not agent.absent:
+                # What was taken back before a frame came is heard of before anything is told of that frame.
+                self._hear(agent)
                 self._flush(agent)
+            more = more or bool(self._sections)
 
     def _hear(self, agent: Agent) -> None:
-        """Do what the agent has said since; sections are left for who looks."""
-        for kind, body in agent.heard():
+        """Do what the agent has said since."""
+        self._do(agent, agent.heard())
+
+    def _do(self, agent: Agent, said: Iterator[tuple[Type, dict[str, Any]]]) -> None:
+        """Do what the agent says; sections are left for who looks.
+
+        Nothing is told until all of it has been heard: the last of it may take back more.
+        """
+        cancelled = False
+        for kind, body in said:
             if kind is Type.MUTES:
                 self._line.mute(body["addresses"], time.time() + body["seconds"])
             elif kind is Type.WITHDRAWN:
-                self._withdraw(agent, withdrawal(body))
+                self._withdraw(withdrawal(body))
+                cancelled = True
             else:
                 self._sections.append(body)
+        if cancelled:
+            self._flush(agent)
 
     def _told(self) -> Iterator[Section]:
         """The sections that were told since, in order. A large one is made while frames are read, and comes later.
@@ -178,14 +192,13 @@ class Capture:
             else:
                 yield section(self._sections.popleft())
 
-    def _withdraw(self, agent: Agent, withdrawal: Withdrawal) -> None:
-        """Look no more at these, nor tell what was seen of them, and say so before anything else is read."""
+    def _withdraw(self, withdrawal: Withdrawal) -> None:
+        """Look no more at these, nor tell what was seen of them, and say so before all else that is to be told."""
         self._line.withdraw(withdrawal)
         for observation in self._outbox.drop(self._line.wants):
             self._own["withdrawn_untold"] += 1
             self._line.forget(observation)
         self._outbox.say_first(Type.CANCELLED, {"number": withdrawal.number})
-        self._flush(agent)
 
     def _flush(self, agent: Agent) -> None:
         try:
@@ -261,63 +274,6 @@ class Capture:
         for loss in self._line.losses[self._losses :]:
             self._log.warning("input is damaged", extra={"loss": loss})
         self._losses = len(self._line.losses)
-
-
-class Agent:
-    """The agent's end of the link, as far as it is listened to; and after it the next one's.
-
-    ``lifeline`` is where links to new agents come from. Without it, capture ends with its agent.
-    """
-
-    def __init__(self, connection: socket.socket, lifeline: socket.socket | None = None) -> None:
-        self.connection = connection
-        self.absent = False
-        self.lifeline = lifeline
-        self._reader = ipc.Reader(_ACCEPTED)
-
-    def events(self, *, writing: bool) -> Iterator[tuple[int, int]]:
-        """What to wait for of it, and of who hands over the next: descriptors, and events of poll(2)."""
-        if not self.absent:
-            yield self.connection.fileno(), select.POLLIN | (select.POLLOUT if writing else 0)
-        if self.lifeline:
-            yield self.lifeline.fileno(), select.POLLIN
-
-    def first(self) -> Section | None:
-        """The section that is sent first, waited for; None if the agent has gone. Raises Unexpected."""
-        while data := self.connection.recv(_CHUNK):
-            for _, body in self._reader.feed(data):
-                return section(body)
-        return None
-
-    def met(self) -> bool:
-        """Whether there is a new agent, who knows nothing yet. Raises ConnectionError when there will be none."""
-        if not self.lifeline or not select.select([self.lifeline], [], [], 0)[0]:
-            return False
-        following = ipc.handed_over(self.lifeline)
-        if following is None:
-            raise ConnectionError("the supervisor has gone")
-        self.connection.close()
-        self.connection, self._reader, self.absent = following, ipc.Reader(_ACCEPTED), False
-        return True
-
-    def lose(self) -> None:
-        """The agent has gone. Raises ConnectionError where no other can come."""
-        if not self.lifeline:
-            raise ConnectionError("the agent has gone")
-        self.absent = True
-
-    def heard(self) -> Iterator[tuple[Type, dict[str, Any]]]:
-        """What has been said since. Raises Unexpected, and ConnectionError as ``lose`` does."""
-        if self.absent:
-            return
-        try:
-            while data := self.connection.recv(_CHUNK):
-                yield from self._reader.feed(data)
-        except BlockingIOError:
-            return
-        except OSError:
-            pass
-        self.lose()
 
 
 def main(words: list[str]) -> int:
