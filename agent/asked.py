@@ -131,7 +131,8 @@ class Permitted(Body):
     ``synced`` and ``checkpoint_made``: when that was. ``by_leave``: customers, and ``covered``: servers worth knocking
     at, by whether there is leave. ``erasing_last_success``: when nobody was left whose contract had ended so long ago
     that he is erased, 0 for never; None where nobody is, but by order. ``unended``: intents in the log without an
-    outcome, but for those that run.
+    outcome, but for those that run. ``erasures_unended``: begun, and not at their end; ``erasure_oldest``: since when
+    one of those is, None for none.
     """
 
     prober: bool
@@ -164,6 +165,8 @@ class Permitted(Body):
     unended: Count = 0
     drop_failing: Count = 0
     erasing_last_success: Time | None = None
+    erasures_unended: Count = 0
+    erasure_oldest: Time | None = None
 
 
 class CasesOf(Body):
@@ -203,7 +206,7 @@ class Telling(Body):
     would make a case, by the reason why there is none; ``rechecks``: decisions about looks that customers asked for.
     ``came``: of cases that have ended, how far each step came; ``after_seconds``: of each step, histogram of seconds
     from it to the fix; ``tasks_oldest``: of each channel, since when a task has waited longest; ``notifier``: whether
-    there is one.
+    there is one; ``mails``: whether mail can be sent to customers, as the configuration has it.
     """
 
     cases: list[CasesOf]
@@ -222,3 +225,4 @@ class Telling(Body):
     after_seconds: dict[Label, Delay] = Field(default_factory=dict)
     tasks_oldest: dict[Label, Time] = Field(default_factory=dict)
     notifier: bool = False
+    mails: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from agent import groups
 from agent.config import dump, load
@@ -12,11 +13,14 @@ from agent.errors import InputError
 from agent.prefixes import usable
 from agent.sections import Config
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _USAGE = "usage: knockfirst {command} [--config] FILE\n\n{what}\n"
 
 
 def check_main(words: list[str]) -> int:
-    """``check-config FILE``: 0 and one line if the file can be used; ConfigError otherwise."""
+    """``check-config FILE``: 0, and what may not be meant, if the file can be used; ConfigError otherwise."""
     path = _one_file(
         words, "check-config", "Checks a configuration file; exit 78 and every fault if it cannot be used."
     )
@@ -25,7 +29,18 @@ def check_main(words: list[str]) -> int:
         usable(config, path)
         exporter_usable(config)
         print(f"{path}: can be used")
+        for warning in warnings(config):
+            print(f"{path}: warning: {warning}")
     return 0
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """What is no fault, and may not be meant."""
+    if not config.notices.mails:
+        yield (
+            "notices.relay: is empty, so no mail is sent to customers; telling them is a person's task "
+            "(`knockfirst cases tasks`)"
+        )
 
 
 def exporter_usable(config: Config) -> None:

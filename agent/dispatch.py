@@ -71,6 +71,7 @@ class Dispatch:
         self._arrived: set[str] = set()  # steps of which the relay's next has said that they arrived
         self._unrecorded: dict[str, Sent] = {}
         self._next = float("-inf")
+        self._mailless = False  # whether it was said that no mail is sent
         self.uncertain = 0
         self.outcomes = Counter(no_steps())
 
@@ -104,6 +105,7 @@ class Dispatch:
 
     def tend(self) -> None:
         """Hand the notifier what is due, as long as the pace allows. Raises AuditError, BookError."""
+        self._say()
         now = self._office.now()
         for told in list(self._unrecorded.values()):
             self._sent(told)
@@ -113,6 +115,14 @@ class Dispatch:
             sent = self._hand_over(ident, waits.case, now)
             if sent and (self._send is None or len(self._out) >= _AT_ONCE or self._monotonic() < self._next):
                 return
+
+    def _say(self) -> None:
+        """Once, and not for each case: that no mail goes out, as soon as there is a customer who would get some."""
+        if self._office.config.notices.mails:
+            self._mailless = False
+        elif not self._mailless and self._office.register.refs():
+            self._mailless = True
+            self._log.warning("no mail is sent to customers, notices.relay is empty: telling them is a person's task")
 
     def _hand_over(self, ident: str, named: str, now: float) -> bool:
         """Whether it has, or would have, gone to the notifier; what is not wanted any more is let go of."""

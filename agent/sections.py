@@ -317,6 +317,11 @@ class Notices(Section):
     )
     fixed_days: int = _key(14, "nothing", "days after a verified fix at which what was found is deleted", ge=1, le=90)
 
+    @property
+    def mails(self) -> bool:
+        """Whether mail can be sent to customers at all."""
+        return bool(self.relay and self.sender)
+
 
 class Exporter(Section):
     """Where the metrics are."""

@@ -20,7 +20,7 @@ from agent.cases.case import PENDING, Event
 from agent.cases.counted import UNTOLD, Fixes, counted
 from agent.cases.facts import Own, Papers, asked, facts
 from agent.cases.helped import Counts, helped
-from agent.cases.ladder import due, stands
+from agent.cases.ladder import due, stands, within_reach
 from agent.cases.links import links
 from agent.casework import Casework
 from agent.dispatch import Dispatch
@@ -115,8 +115,13 @@ class Telling:
             self._tried(self._dispatch.lost)
             self._letters.lost()
 
-    def took(self, connection: Connection, kind: Type, message: Any) -> bool:
-        """A message of the notifier's, or an answer; False for any other."""
+    def took(
+        self, connection: Connection, kind: Type, message: Any, set_off: Callable[[], None] = lambda: None
+    ) -> bool:
+        """A message of the notifier's, or an answer; False for any other.
+
+        ``set_off`` ends what an answer does not allow any more, before it is said to whoever answered that it has.
+        """
         if kind not in (Type.ABOUT, Type.SENT, Type.BOUNCED, Type.ANSWER):
             return False
         if self._kept is None:
@@ -132,6 +137,7 @@ class Telling:
                 self._send(connection, Type.HEARD, {"message_id": message.message_id, "ours": ours[0]})
         else:
             answer = self._answering.answered(message.token, message.action)
+            set_off()
             self._send(connection, Type.ANSWERED, {"number": message.number, **answer.body()})
         return True
 
@@ -278,15 +284,14 @@ class Telling:
         assessment = self._believed(address)
         for case in self._casework.look(address, assessment, conditions):
             self._rechecks.look(case, assessment, conditions.time)
-            if step := due(case, self._recipients.contacts(case.customer), conditions.time):
+            contacts = self._recipients.contacts(case.customer)
+            if step := due(case, within_reach(contacts, mails=self._office.config.notices.mails), conditions.time):
                 self._make(case, step, conditions.time)
 
     def _make(self, case: Case, step: Next, now: float) -> None:
         """A step is on record, in the log and among the findings, before anybody hears of it."""
         notices = self._office.config.notices
         mail = step.channel == "mail"
-        if mail and not (notices.relay and notices.sender):
-            return
         ident = f"{case.id}-{token_hex(4)}"
         domain = notices.sender.rpartition("@")[2]
         message_id = f"<{case.id}-{step.kind}-{token_hex(8)}@{domain}>" if mail else ""
@@ -374,6 +379,7 @@ class Telling:
             "came": self._came.rows(),
             "after_seconds": self._came.after(),
             "notifier": bool(self._doors.inside("notifier")),
+            "mails": self._office.config.notices.mails,
             "answers": dict(self._answering.counts),
             "rechecks": dict(self._rechecks.decisions),
             "untold": dict.fromkeys(UNTOLD, 0) | Counter(self._casework.paused.values()),

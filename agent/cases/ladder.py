@@ -99,6 +99,11 @@ STEPS = (*(rung.kind for rung in LADDER), QUIETLY.kind, CLOSING.kind)
 _RUNGS = {rung.kind: rung for rung in (*LADDER, QUIETLY, CLOSING)}
 
 
+def within_reach(contacts: Sequence[Contact], *, mails: bool) -> tuple[Contact, ...]:
+    """Those who can be reached: where no mail can be sent, a mail address is no way to reach anybody."""
+    return tuple(contact for contact in contacts if mails or contact.channel != "mail")
+
+
 def due(case: Case, contacts: Sequence[Contact], now: float) -> Next | None:
     """The step that is to be made now, None where there is none. Whether the finding still holds is not asked here."""
     return _at(case, contacts, now)[1]

@@ -81,7 +81,12 @@ def screen(answer: dict[str, Any]) -> str:
     sent = [
         (row["step"], row["channel"], row["outcome"], str(row["count"])) for row in answer["notices"] if row["count"]
     ]
-    parts = [f"nothing is sent: {key} is not set" for key in answer["missing"]]
+    parts = []
+    if answer["missing"]:
+        parts.append(
+            f"no mail is sent: {' and '.join(f'{key} is not set' for key in answer['missing'])}; customers are told\n"
+            "by telephone, portal and letter, and in the end by the desk: `knockfirst cases tasks` has them"
+        )
     parts.append(table(("severity", "state", "age", "cases"), live) if live else "there are no cases")
     if sent:
         parts.append(table(("step", "channel", "outcome", "since the start"), sent))

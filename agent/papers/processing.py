@@ -66,7 +66,7 @@ def facts(config: Config, date: str) -> dict[str, Any]:
         "requests": budget.connections,
         "kib": budget.bytes >> 10,
         "date": date,
-        "mails": bool(config.notices.relay and config.notices.sender),
+        "mails": config.notices.mails,
     }
 
 

@@ -22,6 +22,7 @@ _WHY = {
     "no_contact": "no contact of the customer's is verified",
     "unsure": "neither confirmed by a second sign nor asked; it is not told until it is",
 }
+_MAILLESS = Cell("not configured", state="warn", note="notices.relay is empty: telling them is a person's task")
 _LATE = 2 * 86_400.0  # seconds after which a person's task has waited for too long
 
 
@@ -29,6 +30,7 @@ def telling(said: Telling, now: float) -> Section:
     """``now``: seconds since the epoch."""
     facts = [
         ("Messages waiting", _waiting(said, now)),
+        ("Mail to customers", Cell("a relay is configured") if said.mails else _MAILLESS),
         ("Notifier", Cell("at work") if said.notifier else Cell("none", state="warn" if said.waiting else "quiet")),
         ("Messages that may have gone out twice", count(said.uncertain)._replace(kind="")),
     ]

@@ -244,9 +244,17 @@ def test_the_configuration_survives_the_way_to_the_agent() -> None:
     assert config.check(json.loads(json.dumps(there.model_dump(mode="json"))), "configuration") == there
 
 
+def test_that_no_mail_can_be_sent_is_a_warning_and_no_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "k.toml"
+    path.write_text("[notices]\nsender = 'a@example.net'")
+    assert config_commands.check_main([str(path)]) == 0
+    usable, warning = capsys.readouterr().out.splitlines()
+    assert usable == f"{path}: can be used" and warning.startswith(f"{path}: warning: notices.relay: is empty")
+
+
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "k.toml"
-    path.write_text("\ufeff[log]\nlevel = 'debug'")
+    path.write_text("\ufeff[log]\nlevel = 'debug'\n[notices]\nrelay = 'mail.example:587'\nsender = 'a@example.net'")
     assert config_commands.check_main([str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: can be used\n"
     assert config_commands.check_main(["--config", str(path)]) == config_commands.check_main([f"--config={path}"]) == 0

@@ -12,8 +12,8 @@ from agent.lab import leave
 from agent.messages import Snapshot
 from agent.notice import Bounced, Due, Sent
 from tests.agent.cases.servers import CURRENT, OLD
-from tests.agent.leaving import HOST, NET, OTHER_HOST, OTHER_NET
-from tests.agent.telling_world import CUSTOMER, MAIL, OWNER, World, agreed, contacts, world
+from tests.agent.leaving import HOST, NET, OTHER_HOST, OTHER_NET, Clock
+from tests.agent.telling_world import CUSTOMER, MAIL, NOTICES, OWNER, World, agreed, contacts, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -397,11 +397,34 @@ def test_the_pace_holds(tmp_path: Path) -> None:
         assert len(made.dues()) == 8
 
 
-def test_no_relay_no_mail_but_cases(tmp_path: Path) -> None:
-    with world(tmp_path, relay="") as made:
-        made.sees()
+def test_without_a_relay_telling_is_a_persons_task_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = Clock().wall
+    items = [item for n in range(3) for item in agreed(f"c-{n}", f"192.0.2.{n * 8}/29", now)]
+    with world(tmp_path, *items, relay="") as made:
+        for n in range(3):
+            made.sees(address=f"192.0.2.{n * 8 + 1}")
         made.passes(DAY, HOUR)
-        assert made.case().state == "open" and not made.case().steps
+        for n in range(3):  # one task each, and no more of them before its time
+            (step,) = made.case(f"192.0.2.{n * 8 + 1}").steps
+            assert (step.kind, step.channel, step.outcome, step.mail) == ("contact", "phone", "", False)
+        assert not made.dues() and made.telling.body()["mails"] is False  # type: ignore[index]
+        warned = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert [record.getMessage().partition(":")[0] for record in warned] == [
+            "no mail is sent to customers, notices.relay is empty"
+        ]
+        config = made.office.config
+        made.office.config = config.model_copy(update={"notices": config.notices.model_copy(update=NOTICES)})
+        made.passes(5 * DAY, HOUR)
+        assert [step.kind for step in made.case("192.0.2.1").steps] == ["contact", "owner"]
+        assert len(made.dues()) == 3
+
+
+def test_where_nobody_would_get_mail_nothing_is_said_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with world(tmp_path, leave.synced(Clock().wall), relay="") as made:
+        made.passes(DAY, HOUR)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 def test_a_server_that_is_not_seen_any_more(told: World) -> None:

@@ -10,7 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.cases.case import FAILED, PENDING, Case, Event, applied
-from agent.cases.ladder import CLAIM, DAY, HOUR, LADDER, QUIET, STEPS, Contact, Next, due, given_up, stands, way, when
+from agent.cases.ladder import (
+    CLAIM,
+    DAY,
+    HOUR,
+    LADDER,
+    QUIET,
+    STEPS,
+    Contact,
+    Next,
+    due,
+    given_up,
+    stands,
+    way,
+    when,
+    within_reach,
+)
 from tests.agent.cases.servers import began
 
 MAIL, PHONE = Contact("security", "mail", "m"), Contact("security", "phone", "p")
@@ -85,9 +100,56 @@ def test_where_there_is_no_other_way_it_goes_to_another_person() -> None:
     assert case.state == "human"
 
 
-def test_nobody_can_be_mailed() -> None:
-    _, steps = walked(began(), (PHONE, LETTER), 20 * DAY)
-    assert [(step[0], step[1]) for step in steps] == [("contact", 0), ("letter", 240), ("human", 336)]
+OTHER, PORTAL = Contact("abuse", "phone", "q"), Contact("owner", "portal", "w")
+
+# Contacts, and the steps of a critical case with the hours at which they are, where no mail can be sent.
+MAILLESS: tuple[tuple[tuple[Contact, ...], list[tuple[str, int, str]]], ...] = (
+    ((), [("human", 336, "desk")]),
+    ((MAIL,), [("human", 336, "desk")]),
+    ((MAIL, OWNER), [("human", 336, "desk")]),
+    ((MAIL, PHONE), [("contact", 0, "phone"), ("human", 336, "desk")]),
+    ((MAIL, PHONE, OTHER), [("contact", 0, "phone"), ("phone", 48, "phone"), ("human", 336, "desk")]),
+    ((MAIL, LETTER), [("contact", 0, "letter"), ("human", 336, "desk")]),
+    ((MAIL, PORTAL, LETTER), [("contact", 0, "portal"), ("letter", 240, "letter"), ("human", 336, "desk")]),
+    (ALL, [("contact", 0, "phone"), ("letter", 240, "letter"), ("human", 336, "desk")]),
+)
+
+
+@pytest.mark.parametrize(("contacts", "meant"), MAILLESS)
+def test_where_no_mail_can_be_sent_it_climbs_by_the_other_ways(
+    contacts: tuple[Contact, ...], meant: list[tuple[str, int, str]]
+) -> None:
+    assert within_reach(contacts, mails=True) == contacts
+    reached = within_reach(contacts, mails=False)
+    assert not [each for each in reached if each.channel == "mail"]
+    case, steps = walked(began(), reached, 20 * DAY)
+    assert [step[:3] for step in steps] == meant
+    assert case.state == "human"
+
+
+# After so many hours without mail there is a relay: what is still to come, and by which way.
+LATER = (
+    (0, [("tell", 0, "mail"), ("phone", 48, "phone"), ("owner", 120, "mail"), ("letter", 240, "letter")]),
+    (1, [("contact", 0, "phone"), ("owner", 120, "mail"), ("letter", 240, "letter")]),
+    (121, [("contact", 0, "phone"), ("owner", 121, "mail"), ("letter", 241, "letter")]),
+    (241, [("contact", 0, "phone"), ("letter", 240, "letter")]),
+)
+
+
+@pytest.mark.parametrize(("hours", "meant"), LATER)
+def test_a_relay_that_comes_later_counts_for_what_is_still_to_come(
+    hours: int, meant: list[tuple[str, int, str]]
+) -> None:
+    case, steps = walked(began(), within_reach(ALL, mails=False), (hours - 1) * HOUR)
+    now = hours * HOUR
+    while now <= 14 * DAY:
+        if (step := due(case, ALL, now)) and step.kind != "human":
+            case = made(case, step, now)
+            steps.append((step.kind, now / HOUR, step.channel, step.contact))
+            if step.channel == "mail":
+                case = said(case, "sent", now, id=case.steps[-1].id)
+        now += HOUR
+    assert [step[:3] for step in steps] == meant
 
 
 def test_who_cannot_be_reached_at_all_is_a_persons_in_the_end() -> None:

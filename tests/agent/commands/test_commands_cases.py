@@ -75,7 +75,16 @@ def test_how_it_stands_is_said_in_words() -> None:
         "notices": [{"step": "tell", "channel": "mail", "outcome": "sent", "count": 6}],
     }  # fmt: skip
     text = notices.screen(answer)
-    for part in ("notices.relay is not set", "wait: 2", "twice: 1", "phone 3", "no_contact 4", "sent"):
+    for part in (
+        "no mail is sent: notices.relay is not set;",
+        "`knockfirst cases tasks`",
+        "wait: 2",
+        "twice: 1",
+        "phone 3",
+        "no_contact 4",
+        "sent",
+    ):
         assert part in text
     nothing = notices.screen(answer | {"missing": [], "cases": [], "notices": [], "tasks": {}, "untold": {}})
+    assert max(map(len, text.splitlines())) <= 100 and "no mail" not in nothing
     assert "there are no cases" in nothing and "tasks for a person: none" in nothing

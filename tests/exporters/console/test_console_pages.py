@@ -23,7 +23,7 @@ from exporters.console.fresh import fresh
 from exporters.console.pages import Access, Console
 from tests.exporters.console.reading import Read, addresses
 from tests.exporters.console.screens import MOST
-from tests.exporters.console.snapshots import BUILDS, NOW, snapshot
+from tests.exporters.console.snapshots import BUILDS, NOW, TELLING, snapshot
 
 if TYPE_CHECKING:
     from agent.messages import Snapshot
@@ -129,6 +129,9 @@ def test_telling_customers_is_in_counts() -> None:
     ):  # fmt: skip
         assert said in text, said
     assert "Oldest task for a person" in (re.search(r"Ready, but .*", text) or [""])[0]
+    assert "a relay is configured" in text and "not configured" not in text
+    without_relay = Made(snapshot(telling=TELLING | {"mails": False})).read("/").text
+    assert "not configured" in without_relay and "notices.relay is empty" in without_relay
     without = Made(snapshot(telling=None)).read("/").text
     assert "Telling customers" not in without and "Open cases" not in without
 
