@@ -170,9 +170,10 @@ class Service:
         if name == "exporter":
             self._exporter, self._number, self._shown = connection, 0, 0
             self._tell_section(connection)
-        if name == "capture":
-            self._force.opened(connection, self._doors)
+        # What was taken back goes before a section that may not know of it: nobody looks by that section alone.
         self._permission.opened(connection, self._config)
+        if name == "capture" and connection in self._doors.inside(name):
+            self._force.opened(connection, self._doors)
         self._telling.opened(connection)
         # Who only asks changes nothing: a client that waits for the end would otherwise put it off for ever.
         self._changed |= name != "control"
@@ -212,7 +213,7 @@ class Service:
             return
         elif kind is Type.APPLIED:
             self._force.applied(connection, message.number)
-        elif self._telling.took(connection, kind, message):
+        elif self._telling.took(connection, kind, message, lambda: self._permission.set_off(received)):
             self._permission.set_off(received)
         else:
             self._permission.took(connection, kind, message)

@@ -33,11 +33,12 @@ SENT = frozenset(
 
 
 class Doors:
-    """Who is in, and what each was told."""
+    """Who is in, and what each was told; ``order`` is of what was said to whom, whatever it was."""
 
     def __init__(self) -> None:
         self.peers: list[Connection] = []
         self.told: dict[Connection, list[tuple[Type, dict[str, Any]]]] = {}
+        self.order: list[tuple[str, Type]] = []
 
     def come(self, name: str) -> Connection:
         door = Door(name, frozenset(), frozenset({0}), 4)
@@ -53,7 +54,9 @@ class Doors:
     def tell(self, connection: Connection, frames: Iterator[bytes]) -> None:
         reader = ipc.Reader(SENT)
         for frame in frames:
-            self.told[connection].extend(reader.feed(frame))
+            for kind, body in reader.feed(frame):
+                self.told[connection].append((kind, body))
+                self.order.append((connection.door.name, kind))
 
 
 class World:

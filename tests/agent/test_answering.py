@@ -10,7 +10,8 @@ from agent.answering import OFFERED, STOP
 from agent.audit.log import AuditError
 from agent.bucket import TOKENLESS
 from agent.cases.case import LIVE, STATES, TRANSITIONS, Event
-from agent.notice import ACTIONS
+from agent.ipc import Type
+from agent.notice import ACTIONS, AnswerTold
 from tests.agent.leaving import HOST
 from tests.agent.telling_world import CUSTOMER, World, world
 
@@ -84,6 +85,22 @@ def test_stop_is_an_objection_to_everything_and_ends_the_case(told: World) -> No
     assert (objection.id, objection.prefixes, objection.verified) == (answer["receipt"], None, True)
     told.passes(120)
     assert told.case().state == "objected"
+
+
+def test_stop_has_its_effect_before_it_is_said_to_have(told: World) -> None:
+    """When ``set_off`` is called, it is on record and nothing has been said of it."""
+    seen: list[tuple[int, int]] = []
+
+    def set_off() -> None:
+        customer = told.office.register.customer(CUSTOMER)
+        assert customer is not None
+        seen.append((len(customer.objections), len(told.heard(Type.ANSWERED))))
+
+    assert told.notifier is not None
+    message = AnswerTold(number=1, token=told.office.book.token(told.case().id), action="stop")
+    assert told.telling.took(told.notifier, Type.ANSWER, message, set_off)
+    assert seen == [(1, 0)]
+    assert len(told.heard(Type.ANSWERED)) == 1
 
 
 def test_stop_is_heard_from_the_token_of_a_case_that_is_gone(told: World) -> None:

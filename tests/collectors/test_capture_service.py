@@ -480,9 +480,9 @@ def test_a_supervisor_that_has_gone_ends_the_watch() -> None:
     ours.close()
     with pytest.raises(ConnectionError, match="supervisor"):
         service.Capture(Outbox(here, 4), line, LOG, lambda: 0.0).watch(
-            Taps(line, 9, []),
+            Taps(line, 9, []),  # type: ignore[arg-type]
             section(body(number=1)),
-            Agent(here, theirs),  # type: ignore[arg-type]
+            Agent(here, theirs),
         )
     there.close()
     theirs.close()

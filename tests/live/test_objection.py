@@ -136,16 +136,33 @@ def test_a_stream_that_was_begun_is_not_read_on(copies: World, tmp_path: Path) -
 
 
 def test_who_comes_to_look_right_after_an_objection_does_not_look_at_him_either(copies: World, tmp_path: Path) -> None:
-    """Capture is killed the moment the objection is noted; the next one may be told of sets that were made before."""
+    """Capture is killed the moment the objection is noted, and the next one hears nothing until there is a section that
+    knows: what he was told before that is all there at once when he begins."""
     with daemon(copies, tmp_path) as running:
-        before = running.children()["capture"]
-        objected(copies, prefix="192.0.2.96/27")
+        before, sections = running.children()["capture"], running.log.count("section")
+        objected(copies, prefix="192.0.2.96/27", headers="on")
         os.kill(before, signal.SIGKILL)
-        wait(lambda: running.children().get("capture", before) != before, 5, lambda: running.log)
-        pace(copies, [frames_of(number) for number in range(96, 126)])
-        assert greetings(running.settled()) == 0
-        visit(copies, 64)
-        wait(lambda: greetings(running.samples()) == 1, 5, lambda: running.log)
+        wait(lambda: running.children().get("capture", before) != before, 20, lambda: running.log)
+        after = running.children()["capture"]
+        os.kill(after, signal.SIGSTOP)
+        try:
+            wait(lambda: running.log.count("section") > sections, 20, lambda: running.log)
+        finally:
+            os.kill(after, signal.SIGCONT)
+
+        def looks() -> bool:
+            visit(copies, 64)
+            return greetings(running.samples()) == 1
+
+        wait(looks, 20, lambda: running.log, 0.2)
+        told = total(running.settled(), "knockfirst_observations_total")
+        for number in range(96, 106):
+            visit(copies, number)
+        visit(copies, 65)
+        wait(lambda: greetings(running.samples()) == 2, 10, lambda: running.log)
+        samples = running.settled()
+        assert greetings(samples) == 2
+        assert total(samples, "knockfirst_observations_total") == 2 * told, "of the other customer's two, and of nobody"
 
 
 def test_an_agent_that_is_killed_has_not_forgotten(copies: World, tmp_path: Path) -> None:
