@@ -128,8 +128,10 @@ class Permission:
             if kind is Type.OBJECTION:
                 self._send(connection, Type.NOTED, {"number": message.number, "status": "unavailable", "receipt": ""})
         elif kind is Type.OBJECTION:
-            self._send(connection, Type.NOTED, self._objecting.told(message))
+            noted = self._objecting.told(message)
+            # Whoever looks is told before he who said no: when he reads that it holds, it does.
             self.set_off(received)
+            self._send(connection, Type.NOTED, noted)
         elif kind is Type.OUTCOME:
             self._knocking.ended(message)
         elif kind is Type.KNOCKS:
