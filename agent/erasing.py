@@ -76,6 +76,7 @@ class Erasing:
     def __init__(self, office: Office) -> None:
         self._office = office
         self._left: dict[str, _Plan] = {}
+        self._begun: dict[str, float] = {}  # whose is not at its end -> when it was begun, in seconds since the epoch
         self._due = self._next = float("-inf")
         self.last_success = 0.0  # when nobody was left whom ``retire`` had to erase; 0 for never
 
@@ -91,6 +92,7 @@ class Erasing:
         plan = self._plan(customer, how)
         office.log.doom(customer, how)
         self._left[customer] = plan
+        self._begun.setdefault(customer, office.now())
         try:
             self._end(plan)
         except _FAULTS as error:
@@ -116,12 +118,8 @@ class Erasing:
         if not self._left or monotonic < self._due:
             return True
         self._due = monotonic + _AGAIN
-        try:
-            for plan in list(self._left.values()):
-                self._end(plan)
-        except _FAULTS:
-            return False
-        return True
+        ended = [self._ended(plan) for plan in list(self._left.values())]  # one does not wait for another
+        return all(ended)
 
     def retire(self, monotonic: float) -> bool:
         """Erase who has had no contract for as long as the configuration says, one at a time; False where that failed.
@@ -149,6 +147,10 @@ class Erasing:
     def body(self) -> float | None:
         """When nobody was left to be erased but by order, for a snapshot; None where nobody is."""
         return self.last_success if self._office.config.audit.keep_months else None
+
+    def unended(self) -> dict[str, Any]:
+        """How many erasures were begun and are not at their end, and since when the oldest is; for a snapshot."""
+        return {"erasures_unended": len(self._begun), "erasure_oldest": min(self._begun.values(), default=None)}
 
     def _had_his_time(self, ref: str, months: int) -> bool:
         """Whether a contract that has ended did so long enough ago, and nothing says that there is another."""
@@ -183,6 +185,13 @@ class Erasing:
                     by=f"uid {how['uid']}",
                 )  # fmt: skip
 
+    def _ended(self, plan: _Plan) -> bool:
+        try:
+            self._end(plan)
+        except _FAULTS:
+            return False
+        return True
+
     def _end(self, plan: _Plan) -> None:
         """Each step may have been done before; done again, it does nothing."""
         office = self._office
@@ -203,6 +212,7 @@ class Erasing:
         public = {"uid": plan.how["uid"], "reason": plan.how["reason"], "objections_kept": len(plan.kept)}
         office.log.erase(plan.customer, public)
         self._left.pop(plan.customer, None)
+        self._begun.pop(plan.customer, None)
 
 
 def standing(office: Office, customer: str, *, headers: bool) -> Ranges:

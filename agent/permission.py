@@ -281,6 +281,7 @@ class Permission:
             "self_audit": self._self_audit.body(),
             "drop_failing": self._objecting.failing,
             "erasing_last_success": self._office.erasing.body(),
+            **self._office.erasing.unended(),
         }
 
 

@@ -54,6 +54,9 @@ def _log(said: Permitted) -> Iterator[Metric]:
     yield one("audit_entries", said.log_entries)
     if said.erasing_last_success is not None:
         yield one("customer_erasure_timestamp_seconds", said.erasing_last_success)
+    yield one("customer_erasures_unended", said.erasures_unended)
+    if said.erasure_oldest is not None:
+        yield one("customer_erasures_oldest_timestamp_seconds", said.erasure_oldest)
     yield one("audit_intents_without_outcome", said.unended)
     yield one("audit_write_failures_total", said.log_failures)
     yield one("audit_checkpoint_failures_total", said.checkpoint_failures)

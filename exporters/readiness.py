@@ -101,6 +101,8 @@ def _audit(s: Snapshot, now: float) -> Iterator[str]:
         yield f"{s.permission.log_failures} writes to the log failed"
     if s.permission and s.permission.checkpoint_failures:
         yield f"{s.permission.checkpoint_failures} checkpoints did not reach a sink"
+    if s.permission and s.permission.erasures_unended:
+        yield f"{s.permission.erasures_unended} erasures were begun and cannot be ended"
 
 
 _PARTS: tuple[tuple[str, Callable[[Snapshot, float], Iterator[str]]], ...] = (

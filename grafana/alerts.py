@@ -98,6 +98,9 @@ STORE = Group("knockfirst-store", (
           "time() - knockfirst_retention_last_success_timestamp_seconds > 7200",
           f"{_ON}: data that is too old may still be kept; retention has not been done for two hours",
           (_SELF, "Latest retention")),
+    Alert("KnockfirstErasureStuck", "critical", "0m", f"{_since('customer_erasures_oldest')} > 600",
+          f"{_ON}: a customer who is to be erased has waited for more than ten minutes; something cannot be deleted",
+          (_SELF, "Erasure waiting longest")),
     Alert("KnockfirstStoreFull", "info", "0m", 'increase(knockfirst_store_deleted_total{reason="rows"}[1h]) > 0',
           f"{_ON}: observations are deleted for want of room, before their time", (_SELF, "Deleted")),
 ))  # fmt: skip

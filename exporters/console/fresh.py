@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BOOKS, _OUTSIDE = 86_400.0, 900.0  # where the agent does not say: what it allows at the most
 _STUCK, _TASK = 4 * 3600.0, 2 * 86_400.0  # as the alerts have it
+_ERASED = 600.0  # as the alert has it; one that can be done takes seconds
 _DATA = 90 * 86_400.0  # Microsoft releases updates each quarter
 _PARTS = {"builds": "Microsoft's builds", "cves": "CVEs", "kev": "CISA's list of exploited CVEs"}
 
@@ -61,6 +62,9 @@ def _ages(s: Snapshot, now: float) -> Iterator[_Age]:
     if s.permission is not None and s.permission.erasing_last_success is not None:
         age = now - max(s.permission.erasing_last_success, s.started)
         yield _Age("Erasure of former customers", age, LATE, "older: who had his time is not erased yet")
+    if s.permission is not None and s.permission.erasure_oldest is not None:
+        why = "older: who is to be erased cannot be"
+        yield _Age("Oldest erasure without an end", now - s.permission.erasure_oldest, _ERASED, why)
     if s.telling is not None:
         yield from _told(s.telling, s.started, now)
     for part, day in sorted(s.reach.items()):

@@ -80,6 +80,12 @@ LOG = Section("The log", "", (
            "When nobody was left whose contract ended so long ago that he is erased; 0 if never.", {},
            "when nobody was left whose contract ended `audit.keep_months` ago; hourly, 0 if never",
            "where `audit.keep_months` is set"),
+    Family("customer_erasures_unended", "gauge", "Erasures that were begun and could not be ended; must be 0.", {},
+           "alarm: erasures that were begun, and of which something is left that could not be done; each is tried "
+           "again every minute", _KEPT),
+    Family("customer_erasures_oldest_timestamp_seconds", "gauge",
+           "When the erasure was begun that has waited longest for its end.", {},
+           "when the erasure was begun that has waited longest for its end", f"{_KEPT}, and one waits"),
     Family("audit_intents_without_outcome", "gauge",
            "Probes in the log that have begun, of which nobody said how they ended, and that do not run.", {},
            "probes of which the log has the intent and no outcome, though they do not run: an agent or prober was "

@@ -19,6 +19,13 @@ BOARD = Board(
              "time() - min(knockfirst_snapshot_timestamp_seconds{@})", "s", bad=(30, 60)),
         stat("Latest retention", "Since nothing too old was left in every store; an hour is as it should be.",
              "time() - min(knockfirst_retention_last_success_timestamp_seconds{@})", "s", bad=(5400, 7200)),
+        row("Customers to be erased"),
+        stat("Erasures without an end", "Begun, and something could not be deleted: must be 0.",
+             "sum(knockfirst_customer_erasures_unended{@})", bad=(1,), width=8),
+        stat("Erasure waiting longest", "Since it was begun; empty while none waits. One takes seconds.",
+             "time() - min(knockfirst_customer_erasures_oldest_timestamp_seconds{@})", "s", bad=(60, 600), width=8),
+        stat("Latest look for former customers", "Where `audit.keep_months` erases them: an hour is as it should be.",
+             "time() - min(knockfirst_customer_erasure_timestamp_seconds{@})", "s", bad=(5400, 7200), width=8),
         row("Roles"),
         graph("Connections to the agent", "Each of capture, prober and exporter but the first is a restart.", "short",
               {"sum by (instance, door) (increase(knockfirst_ipc_connections_total{@}[$__rate_interval]))":

@@ -194,11 +194,39 @@ def test_what_was_begun_and_could_not_be_ended_is_tried_again(tmp_path: Path, mo
             with pytest.raises(UnfinishedError, match="is not at its end"):
                 erase(made)
             assert office.register.customer(GONE) is None  # nobody knows him any more all the same
+            waits = {"erasures_unended": 1, "erasure_oldest": made.clock.wall}
+            assert office.erasing.unended() == waits
+            made.clock.on(30)
             office.tend()
-        assert office.log.knows(GONE)
+        assert office.log.knows(GONE) and office.erasing.unended() == waits
         made.clock.on(61)
         office.tend()
         assert not office.log.knows(GONE) and found(tmp_path / "state") == set()
+        assert office.erasing.unended() == {"erasures_unended": 0, "erasure_oldest": None}
+
+
+def test_one_that_cannot_be_ended_keeps_no_other_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lived(tmp_path) as made:
+        office, ends = made.office, made.office.book.erase
+
+        def full(*_: Any) -> Any:
+            raise BookError("findings store: disk is full")
+
+        def of_gone(customer: str) -> int:
+            return full() if customer == GONE else ends(customer)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(office.book, "erase", full)
+            for customer in (GONE, STAYS):
+                with pytest.raises(UnfinishedError):
+                    erase(made, customer=customer)
+                made.clock.on(10)
+            assert office.erasing.unended() == {"erasures_unended": 2, "erasure_oldest": made.clock.wall - 20}
+            patch.setattr(office.book, "erase", of_gone)
+            made.clock.on(61)
+            office.tend()
+            assert office.log.knows(GONE) and not office.log.knows(STAYS)
+            assert office.erasing.unended() == {"erasures_unended": 1, "erasure_oldest": made.clock.wall - 81}
 
 
 def test_an_order_without_a_daemon_reaches_every_store(tmp_path: Path) -> None:

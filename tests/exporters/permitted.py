@@ -44,5 +44,7 @@ PERMITTED: dict[str, Any] = {
     "unended": 65,
     "drop_failing": 66,
     "erasing_last_success": 68.0,
+    "erasures_unended": 69,
+    "erasure_oldest": 70.0,
     "self_audit": {"matched": 53, "seen_not_logged": 54, "logged_not_seen": 55, "waiting": 56, "difference": 109},
 }

@@ -46,6 +46,8 @@ SHOWN: list[tuple[str, tuple[str, ...], float]] = [
     ("mapping_conflicts", (), 64),
     ("objection_files_failing", (), 66),
     ("customer_erasure_timestamp_seconds", (), 68),
+    ("customer_erasures_unended", (), 69),
+    ("customer_erasures_oldest_timestamp_seconds", (), 70),
     ("objections_total", ("token",), 50),
     ("objections_total", ("prefix",), 51),
     ("objections_total", ("file",), 0),

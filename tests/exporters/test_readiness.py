@@ -82,10 +82,18 @@ def test_warnings(change: dict[str, Any], name: str, why: str) -> None:
         ({"self_audit": {"difference": 1}}, "permission", "connections seen and the log differ"),
         ({"log_failures": 1}, "audit", "1 writes to the log failed"),
         ({"checkpoint_failures": 1}, "audit", "1 checkpoints did not reach a sink"),
+        ({"erasures_unended": 2}, "audit", "2 erasures were begun and cannot be ended"),
     ],
 )
 def test_warnings_of_permission(change: dict[str, Any], name: str, why: str) -> None:
-    quiet = {"killed": False, "effects_pending": 0, "self_audit": {}, "log_failures": 0, "checkpoint_failures": 0}
+    quiet = {
+        "killed": False,
+        "effects_pending": 0,
+        "self_audit": {},
+        "log_failures": 0,
+        "checkpoint_failures": 0,
+        "erasures_unended": 0,
+    }
     said = [
         found(at_rest(permission=Permitted.model_validate(json.loads(json.dumps(PERMITTED | quiet | more)))))
         for more in ({}, change)

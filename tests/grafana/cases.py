@@ -60,6 +60,7 @@ _UNSURE = "knockfirst_notices_uncertain_total"
 _TASK = 'knockfirst_case_task_oldest_timestamp_seconds{channel="%s"}'
 _ENDED = 'knockfirst_notices_total{channel="%s",outcome="%s",step="tell"}'
 _DELETED = "knockfirst_case_deletion_timestamp_seconds"
+_ERASED = "knockfirst_customer_erasures_oldest_timestamp_seconds"
 _UNENDED = "knockfirst_audit_intents_without_outcome"
 _REACH = 'knockfirst_catalogue_reach_timestamp_seconds{part="kev"}'
 _SHELL = 'knockfirst_servers_exposed{cve="CVE-2021-34473",kev="%s",status="%s"}'
@@ -158,6 +159,9 @@ CASES = {
             ({"knockfirst_retention_last_success_timestamp_seconds": "0x720"}, "130m"),
             ({"knockfirst_retention_last_success_timestamp_seconds": "0x240 3600x480"}, "140m"),
         ),
+    ),
+    "KnockfirstErasureStuck": Case(
+        {_ERASED: "_x40 600x240"}, "21m", (({_ERASED: "_x40 600x240"}, "20m"), ({_ERASED: "_x40 600x20 _x200"}, "21m")),
     ),
     "KnockfirstStoreFull": _counter(
         'knockfirst_store_deleted_total{reason="rows"}', other='knockfirst_store_deleted_total{reason="age"}',
