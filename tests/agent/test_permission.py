@@ -113,6 +113,17 @@ def test_headers_go_too_where_that_is_asked(world: World) -> None:
     assert world.heard(capture, Type.WITHDRAWN) == [{"number": 1, "handshakes": [NET], "headers": [NET]}]
 
 
+def test_whoever_looks_is_told_before_he_who_said_no(world: World) -> None:
+    world.come("prober"), world.come("capture"), world.come("capture")
+    exporter = world.come("exporter")
+    world.runs()
+    world.doors.order.clear()
+    world.object(NET, exporter, headers=True)
+    assert world.doors.order == [
+        ("prober", Type.CANCEL), *[("capture", Type.WITHDRAWN)] * 2, ("exporter", Type.NOTED),
+    ]  # fmt: skip
+
+
 def test_a_hand_over_ends_a_probe_and_is_no_objection(world: World) -> None:
     prober, capture, control = world.come("prober"), world.come("capture"), world.come("control")
     grant = world.runs()
