@@ -285,7 +285,7 @@ class Office:
 
     def _remembered(self) -> Iterator[Opened]:
         """The log, entry by entry; what is not the register's is folded on the way."""
-        for entry in self.log.read():
+        for entry in self.log.whole():
             self.history.apply(entry)
             self.published.apply(entry)
             self.tokens.apply(entry)

@@ -18,8 +18,9 @@ from agent.audit import canon
 from agent.audit.checkpoint import Checkpoint, read
 from agent.audit.clock import boot, synced
 from agent.audit.database import database
-from agent.audit.entry import KINDS, Entry, Item, Opened
+from agent.audit.entry import KINDS, Entry, Item
 from agent.audit.keys import SALT, Customer, Keys, sealed, unsealed
+from agent.audit.rows import READ, READ_ALL, opened
 from agent.audit.signing import Key, private_key, usable
 from agent.audit.tree import Tree, leaf_hash
 from agent.errors import ConfigError, Malformed
@@ -29,17 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from agent.audit.entry import Opened
     from agent.audit.tree import Nodes
 
 _PAGE = 1024  # entries read in one turn: no read lasts, so that what was erased can be truncated at once
-_READ = (
-    "SELECT e.number, e.canon, s.owner, s.blob FROM entries e LEFT JOIN sealed s ON s.number = e.number"
-    " WHERE e.number >= ? AND e.number < ? ORDER BY e.number"
-)
 _INTENT, _OUTCOME = "probe.intent", "probe.outcome"
-
-
-_Row = tuple[int, str, "int | None", "bytes | None"]  # of _READ
 _OF_OWNER = "SELECT number FROM sealed WHERE owner = ? ORDER BY number"
 _LEAVES = "SELECT leaf FROM entries WHERE number >= ? AND number < ? ORDER BY number"
 
@@ -159,16 +154,26 @@ class Log:
         while start < (self.size if end is None else min(end, self.size)):
             with _wrapped():
                 until = start + _PAGE if end is None else min(start + _PAGE, end)
-                rows = self._db.execute(_READ, (start, until)).fetchall()
-                found = list(self._opened(rows, kinds))
+                rows = self._db.execute(READ, (start, until)).fetchall()
+                found = list(opened(rows, self._keys.owners, kinds))
             yield from found
             start += _PAGE
+
+    def whole(self) -> Iterator[Opened]:
+        """All entries, as ``read`` gives them, in half of the time: for who lets nobody append or erase meanwhile.
+
+        Raises AuditError.
+        """
+        with _wrapped():
+            owners, cursor = self._keys.all_owners(), self._db.execute(READ_ALL)
+            while rows := cursor.fetchmany(_PAGE):
+                yield from opened(rows, owners)
 
     def entry(self, number: int) -> Opened | None:
         """The entry of that number; None where there is none. Raises AuditError."""
         with _wrapped():
-            rows = self._db.execute(_READ, (number, number + 1)).fetchall()
-            return next(self._opened(rows, None), None)
+            rows = self._db.execute(READ, (number, number + 1)).fetchall()
+            return next(opened(rows, self._keys.owners), None)
 
     def knows(self, customer: str) -> bool:
         """Whether any entry is this customer's. Raises AuditError."""
@@ -182,7 +187,7 @@ class Log:
             numbers = self._db.execute(_OF_OWNER, (found.number,)).fetchall() if found else []
         for (number,) in numbers:
             with _wrapped():
-                _, text, _, blob = self._db.execute(_READ, (number, number + 1)).fetchone()
+                _, text, _, blob = self._db.execute(READ, (number, number + 1)).fetchone()
                 assert found is not None
                 yield Own(number, text, *unsealed(found, number, blob))
 
@@ -291,19 +296,6 @@ class Log:
             self._db.execute("DELETE FROM unanswered WHERE number = ?", (item.public.get("intent"),))
         return leaf
 
-    def _opened(self, rows: list[_Row], kinds: Collection[str] | None) -> Iterator[Opened]:
-        """These rows as entries, but for those of other kinds."""
-        owners = self._keys.owners({owner for _, _, owner, _ in rows if owner is not None})
-        for number, text, owner, blob in rows:
-            if kinds is not None and canon.kind_of(text) not in kinds:
-                continue
-            entry = canon.parsed(text)
-            ref, private, sealed = "", None, None
-            if blob is not None and (customer := owners.get(owner or 0)):
-                sealed = unsealed(customer, number, blob)[1]
-                ref, private = customer.ref, canon.parsed(sealed)
-            yield Opened(number, entry["kind"], canon.read(entry["time"]), entry["public"], ref, private, sealed)
-
     def _take_key(self) -> None:
         """The key that the log is signed with; a new log has a new one."""
         self.origin = self.origin or f"knockfirst/{gethostname()}"
@@ -354,8 +346,8 @@ class Log:
 
     def _unknown(self, number: int) -> Item:
         """What is said of a probe that nobody knows the end of: it may have been sent, or not."""
-        rows = self._db.execute(_READ, (number, number + 1)).fetchall()
-        (intent,) = self._opened(rows, None)
+        rows = self._db.execute(READ, (number, number + 1)).fetchall()
+        (intent,) = opened(rows, self._keys.owners)
         public = {
             "intent": number,
             "id": intent.public.get("id"),

@@ -55,3 +55,20 @@ def test_a_time_is_cut_to_its_milliseconds(time: float, ms: int, text: str) -> N
 def test_a_kind_is_found_without_parsing() -> None:
     leaf = {"boot": "", "commit": None, "kind": "probe.intent", "public": {"kind": "another"}}
     assert canon.kind_of(canon.canonical(leaf).decode()) == "probe.intent"
+
+
+LOOKALIKE = {"public": {}, "synced": True, "time": "1970-01-01T00:00:00.000Z", "v": 1}
+
+
+@given(st.sampled_from([{}, LOOKALIKE, {"a": LOOKALIKE}, {"a": [LOOKALIKE, "x"]}]) | st.dictionaries(KEYS, VALUES))
+def test_a_leaf_is_read_as_if_all_of_it_were_parsed(public: dict[str, object]) -> None:
+    text = canon.written(1_795_000_000_999)
+    entry = {"v": 1, "time": text, "mono": 7, "boot": "b", "synced": None, "n": 3, "kind": "log.started"}
+    leaf = canon.canonical({**entry, "public": public, "commit": None}).decode()
+    assert canon.leaf(leaf) == ("log.started", 1_795_000_000.999, public)
+
+
+@pytest.mark.parametrize("end", ["", "x", '"time":"', "true}", 'true,"time":"soon","v":1}'])
+def test_what_ends_like_no_leaf_is_none(end: str) -> None:
+    with pytest.raises((KeyError, ValueError)):
+        canon.leaf('{"boot":"b","kind":"log.started","mono":7,"n":3,"public":{},"synced":' + end)

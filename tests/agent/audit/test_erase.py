@@ -87,6 +87,7 @@ def test_an_erased_customer_is_in_no_file(tmp_path: Path, closed: bool) -> None:
         ("customer.erased", {"entries": 129}, "")
     ]
     assert log._tree.nodes(log._leaves).root(size) == root
+    assert list(log.whole()) == list(log.read())
     for entry in log.read():
         assert (entry.private is None and entry.customer == "") == (entry.number in own or entry.number == size)
     assert REF not in log._keys.refs() and "C-1" in log._keys.refs()

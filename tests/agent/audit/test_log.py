@@ -66,6 +66,7 @@ def test_what_is_appended_is_read_back_the_same_before_and_after_it_is_opened_ag
         assert [(e.customer, e.private) for e in found] == [
             ("", None), ("C-1", items[1].private), ("C-1", items[2].private), ("C-2", {}), ("", None),
         ]  # fmt: skip
+        assert list(log.whole()) == found
         assert [e.number for e in log.read({"probe.intent", "log.stopped"})] == [1, 4]
         assert [e.number for e in log.read(start=3)] == [3, 4]
         log.close()
