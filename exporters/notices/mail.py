@@ -31,6 +31,9 @@ _STATUS = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _DOT = re.compile(rb"(?m)^\.")
 _PLAIN = re.compile(r"[!-*,-<>-~]*")  # what xtext has as it is (RFC 3461, 4)
 
+# Of RCPT, what says that a command or its parameters are not taken, or that there has to be a login first.
+_ABOUT_US = (500, 502, 503, 504, 530, 555)
+
 _TROUBLE = (OSError, smtplib.SMTPException)
 
 
@@ -57,7 +60,7 @@ class RefusedError(Exception):
     def __init__(self, stage: str, code: int = 0, said: bytes = b"") -> None:
         super().__init__(stage)
         self.stage = stage
-        self.code = code
+        self.code = max(code, 0)  # what begins with no number has a code below it (smtplib)
         self.said = said
 
 
@@ -192,12 +195,19 @@ class Relay:
                 raise RefusedError("starttls", error.smtp_code) from None
             _wanted("ehlo", *smtp.ehlo())
         if self._section.user:
-            try:
-                smtp.login(self._section.user, self._password)
-            except smtplib.SMTPNotSupportedError:
-                raise RefusedError("no auth") from None
-            except smtplib.SMTPResponseException as error:
-                raise RefusedError("auth", error.smtp_code) from None
+            self._log_in(smtp)
+
+    def _log_in(self, smtp: smtplib.SMTP) -> None:
+        try:
+            smtp.login(self._section.user, self._password)
+        except smtplib.SMTPResponseException as error:
+            raise RefusedError("auth", error.smtp_code) from None
+        except ValueError:  # a challenge that is none
+            raise RefusedError("auth") from None
+        except smtplib.SMTPServerDisconnected:
+            raise
+        except smtplib.SMTPException:  # no AUTH at all, or none of the ways that there are here
+            raise RefusedError("no auth") from None
 
     def _envelope(self, smtp: smtplib.SMTP, letter: Letter) -> Outcome | None:
         for_sender, for_recipient = self._options(smtp, letter)
@@ -206,7 +216,7 @@ class Relay:
         if 200 <= code < 300:
             return None
         # Policy (X.7.X of RFC 3463) is about us and not about whom we write to: who may submit, and how.
-        if code == 530 or _detail(said).startswith("5.7."):
+        if code in _ABOUT_US or _detail(said).startswith("5.7."):
             raise RefusedError("recipient", code, said)
         self._reset()
         return _judged(code, said) or Outcome("later", max(code, 0), "recipient")
@@ -270,7 +280,7 @@ def xtext(text: str) -> str:
 
 def _wanted(stage: str, code: int, said: bytes) -> None:
     if not 200 <= code < 300:
-        raise RefusedError(stage, max(code, 0), said)
+        raise RefusedError(stage, code, said)
 
 
 def _judged(code: int, said: bytes) -> Outcome | None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from agent.errors import ConfigError
 from agent.lab.relay import HANG_UP, POINTS, Scripted, context
 from agent.messages import NotifierSection
+from agent.notice import Sent
 from exporters.notices import mail
 from exporters.notices.mail import Letter, Outcome, Relay, xtext
 from tests.exporters.certificates import DAY, Authority
@@ -114,6 +115,8 @@ def test_wherever_the_connection_is_cut_there_is_one_data_at_most(line: Callable
     ("step", "reply", "outcome"),
     [
         ("GREETING", "554 5.3.2 no service", Outcome("later", 554, "greeting")),
+        ("GREETING", "what", Outcome("later", 0, "greeting")),
+        ("GREETING", "-25 what", Outcome("later", 0, "greeting")),
         ("EHLO", "550 no", Outcome("later", 550, "ehlo")),
         ("MAIL", "451 4.3.0 later", Outcome("later", 451, "4.3.0")),
         ("MAIL", "550 5.7.1 not yours", Outcome("later", 550, "5.7.1")),
@@ -122,6 +125,9 @@ def test_wherever_the_connection_is_cut_there_is_one_data_at_most(line: Callable
         ("RCPT", "550 unknown", Outcome("refused", 550, "")),
         ("RCPT", "554 5.7.1 Relay access denied", Outcome("later", 554, "5.7.1")),
         ("RCPT", "530 authenticate first", Outcome("later", 530, "recipient")),
+        ("RCPT", "555 5.5.4 Unsupported option: NOTIFY", Outcome("later", 555, "5.5.4")),
+        ("RCPT", "503 5.5.1 bad sequence of commands", Outcome("later", 503, "5.5.1")),
+        ("RCPT", "504 5.5.2 <isp>: Helo command rejected", Outcome("later", 504, "5.5.2")),
         ("RCPT", "354 what", Outcome("later", 354, "recipient")),
         ("DATA", "451 4.5.0 later", Outcome("later", 451, "4.5.0")),
         ("DATA", "554 5.5.1 no recipients", Outcome("refused", 554, "5.5.1")),
@@ -137,7 +143,8 @@ def test_what_a_reply_means(line: Callable[..., Line], step: str, reply: str, ou
     one = line({step: reply})
     assert one.deliver() == outcome
     assert one.there.verbs().count("DATA") <= 1
-    about_us = step in ("GREETING", "EHLO", "MAIL") or (step == "RCPT" and outcome.code in (530, 554))
+    about_us = step in ("GREETING", "EHLO", "MAIL") or (step == "RCPT" and outcome.code in (503, 504, 530, 554, 555))
+    assert Sent(id="0" * 8, **outcome._asdict())
     assert bool(one.troubles) == about_us
     one.there.says.clear()
     assert one.deliver().outcome == "sent", "what is left of it is not in the way of the next"
@@ -231,7 +238,13 @@ def test_a_certificate_that_nobody_vouches_for_is_none(
         ({"EHLO": "250 relay.example"}, "no starttls"),
         ({"STARTTLS": "454 4.7.0 not now"}, "starttls"),
         ({"STARTTLS": HANG_UP}, "lost"),
+        ({"STARTTLS": "what"}, "starttls"),
         ({"AUTH": "535 5.7.8 wrong"}, "auth"),
+        ({"AUTH": "what"}, "auth"),
+        ({"AUTH": HANG_UP}, "lost"),
+        ({"EHLO": "250-relay.example\r\n250-STARTTLS\r\n250 8BITMIME"}, "no auth"),
+        ({"EHLO": "250-relay.example\r\n250-STARTTLS\r\n250 AUTH XOAUTH2 GSSAPI"}, "no auth"),
+        ({"EHLO": "250-relay.example\r\n250-STARTTLS\r\n250 AUTH CRAM-MD5", "AUTH": "334 a"}, "auth"),
     ],
 )
 def test_who_cannot_be_spoken_to_as_it_has_to_be_gets_nothing(
@@ -240,6 +253,7 @@ def test_who_cannot_be_spoken_to_as_it_has_to_be_gets_nothing(
     one = line(says, context(tmp_path), tls="starttls", ca=str(authority.file), user="notices")
     outcome = one.deliver()
     assert (outcome.outcome, outcome.detail) == ("later", stage)
+    assert Sent(id="0" * 8, **outcome._asdict())
     assert "MAIL" not in one.there.verbs()
     assert one.troubles
 
