@@ -29,13 +29,11 @@ from exporters.frame import Names
 from exporters.prometheus import not_ready, registry
 from exporters.readiness import components
 from exporters.series import Series
-from exporters.web import Pages, Web
+from exporters.web import Pages, Web, wanted
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-
-    from prometheus_client import CollectorRegistry
 
     from agent.asked import Noted
     from agent.messages import ExporterSection, Snapshot
@@ -182,15 +180,13 @@ def pages(
     running = running_version()
     families = registry(running, latest.get)
     families.register(latest.series)
-    forms: dict[str, tuple[str, Callable[[CollectorRegistry], bytes]]] = {
-        "application/openmetrics-text": (OPENMETRICS, exposition.openmetrics),
-        "": (CONTENT_TYPE_PLAIN_0_0_4, exposition.plain),
-    }
 
     def metrics(accept: str) -> tuple[str, bytes]:
         # Prometheus offers several versions and escapings; these two forms are what each of its versions takes.
-        media, encode = next(form for name, form in forms.items() if name in accept)
-        return media, encode(families)
+        asked = wanted(accept, "application/openmetrics-text")
+        if asked > 0 and asked >= wanted(accept, "text/plain"):
+            return OPENMETRICS, exposition.openmetrics(families)
+        return CONTENT_TYPE_PLAIN_0_0_4, exposition.plain(families)
 
     return Pages(
         running,

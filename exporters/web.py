@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -29,6 +30,7 @@ RELOAD = "/-/reload"
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
+_WEIGHT = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
 
 
 class Answer(NamedTuple):
@@ -41,7 +43,10 @@ class Answer(NamedTuple):
 
 
 class Posted(NamedTuple):
-    """What came by POST. ``whole``: whether the body is all that the client wants to send; ``client``: its address."""
+    """What came by POST. ``whole``: whether the body is all that the client wants to send; ``client``: its address.
+
+    ``origin``: the site whose page sent it, where a browser did.
+    """
 
     path: str
     media: str
@@ -49,6 +54,7 @@ class Posted(NamedTuple):
     whole: bool
     client: str
     accept: str = ""
+    origin: str = ""
 
 
 class Serves(Protocol):
@@ -60,6 +66,17 @@ class Serves(Protocol):
     def answer(self, path: str, accept: str, who: Callable[[], str]) -> Answer: ...
 
     def posted(self, posted: Posted) -> Answer: ...
+
+
+def wanted(accept: str, media: str) -> float:
+    """How much a client wants a media type, 0 (or not named) to 1, by its Accept header (RFC 9110, 12.5.1)."""
+    most = 0.0
+    for one in accept.lower().split(","):
+        name, *said = (word.strip() for word in one.split(";"))
+        if name == media:
+            weight = next((word[2:] for word in said if word.startswith("q=")), "1")
+            most = max(most, float(weight) if _WEIGHT.fullmatch(weight) else 0.0)
+    return most
 
 
 def not_allowed(allowed: str, text: str) -> Answer:
@@ -115,7 +132,8 @@ class Pages(NamedTuple):
             case "/-/healthy":
                 return Answer(HTTPStatus.OK, TEXT, b"healthy\n")
             case "/-/ready":
-                return self._ready(as_json=JSON in accept.lower())
+                as_json = wanted(accept, JSON)
+                return self._ready(as_json=as_json > 0 and as_json >= wanted(accept, "text/plain"))
             case "/-/reload":
                 return not_allowed("POST", "a reload is asked for by POST\n")
         if self.console is not None:
@@ -124,6 +142,9 @@ class Pages(NamedTuple):
 
     def posted(self, posted: Posted) -> Answer:
         """The response to a POST. Its body is nothing to us."""
+        if posted.origin:
+            # No page of ours has a form for it, so another's page made the browser of somebody on this machine ask.
+            return Answer(HTTPStatus.FORBIDDEN, TEXT, b"a reload is not asked for by a page in a browser\n")
         return self.reloaded(posted.path, posted.client)
 
     def reloaded(self, path: str, client: str) -> Answer:
@@ -225,7 +246,7 @@ class Request(BaseHTTPRequestHandler):
         self.wfile = cast("io.BufferedIOBase", within)
 
     def do_GET(self) -> None:
-        self._say(self._refusal() or self.server.pages.answer(self.path, self.headers.get("Accept", ""), self._user))
+        self._say(self._refusal() or self.server.pages.answer(self.path, self._accept(), self._user))
 
     def do_POST(self) -> None:
         # Whoever sends a body is let finish, within bounds: it would not read the answer before that.
@@ -234,9 +255,14 @@ class Request(BaseHTTPRequestHandler):
         body = b""
         with suppress(OSError):
             body = self.rfile.read(min(length, MAX_BODY))
-        media, accept = (self.headers.get(name, "") for name in ("Content-Type", "Accept"))
-        posted = Posted(self.path, media, body, len(body) == length, self.client_address[0], accept)
+        media, origin = (self.headers.get(name, "") for name in ("Content-Type", "Origin"))
+        client = self.client_address[0]
+        posted = Posted(self.path, media, body, len(body) == length, client, self._accept(), origin)
         self._say(self._refusal() or self.server.pages.posted(posted))
+
+    def _accept(self) -> str:
+        """The Accept header; several of them are one (RFC 9110, 5.3)."""
+        return ",".join(self.headers.get_all("Accept", ()))
 
     def _refusal(self) -> Answer | None:
         guards = self.server.guards

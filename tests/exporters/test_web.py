@@ -66,6 +66,8 @@ REQUESTS = [
     (b"POST /-/reload HTTP/1.0\r\nContent-Length: 999999999999\r\n\r\n" + b"x" * 9999, b"200", b"reloaded"),
     (b"POST /-/reload HTTP/1.0\r\nContent-Length: -1\r\n\r\n", b"200", b"reloaded"),
     (b"GET /-/reload HTTP/1.0\r\n\r\n", b"405", b"Allow: POST"),
+    (b"POST /-/reload HTTP/1.0\r\nOrigin: http://mail.example\r\n\r\n", b"403", b"not asked for by a page"),
+    (b"POST /-/reload HTTP/1.0\r\nOrigin: null\r\n\r\n", b"403", b"not asked for by a page"),
     (b"PUT /-/reload HTTP/1.0\r\n\r\n", b"501", b""),
     (b"DELETE / HTTP/1.0\r\n\r\n", b"501", b""),
     (b"GET /" + b"a" * 70_000 + b" HTTP/1.0\r\n\r\n", b"414", b""),
@@ -172,6 +174,41 @@ def test_ready_as_json_for_who_asks_so() -> None:
         assert found["components"]["agent"] == {"state": "error", "why": "it has not told anything yet"}
         # Text for everybody else: browsers and probes of load balancers take anything.
         assert said(where, request.replace(b"application/json", b"*/*")).endswith(b"not ready: no_snapshot\n")
+
+
+# What clients say they take, Prometheus' own words among it: 2.42, 3.x, and one that was told to prefer text.
+ACCEPTS = [
+    ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", True),
+    ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;q=0.4,"
+     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2", True),
+    ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
+     "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", True),
+    ("text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.2", False),
+    ("text/plain;version=0.0.4;q=0.5,*/*;q=0.1", False),
+    ("Application/OpenMetrics-Text ; Q=0.3 , text/plain;q=0", True),
+    ("application/openmetrics-text;q=0,text/plain", False),
+    ("application/openmetrics-text;q=0", False),
+    ("application/openmetrics-text;q=nan", False),
+    ("application/openmetrics-textual", False),
+    ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+    ("", False), (",;q=,;;", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("accept", "openmetrics"), ACCEPTS)
+def test_the_form_is_the_one_that_is_wanted_more(accept: str, openmetrics: bool) -> None:
+    media, body = pages(Latest(), lambda: None).metrics(accept)
+    assert media.startswith(
+        "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
+    )
+    assert body.endswith(b"# EOF\n") is openmetrics
+
+
+def test_several_accept_headers_are_one() -> None:
+    heads = b"Accept: text/plain;q=0.1\r\nAccept: application/json;q=0.2\r\n"
+    with serving() as where:
+        assert b"\r\nContent-Type: application/json\r\n" in said(where, b"GET /-/ready HTTP/1.0\r\n" + heads + b"\r\n")
 
 
 def test_no_request_makes_it_connect_anywhere() -> None:
