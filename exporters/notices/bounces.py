@@ -1,4 +1,4 @@
-"""Bounces: delivery status notifications (RFC 3464) in a Maildir or mbox, and which notice each is about.
+"""Bounces: delivery status notifications (RFC 3464), and qmail's, in a Maildir or mbox, and which notice each is about.
 
 Whatever else arrives there (answers of people, out of office) is left alone and counted: a person reads it. Anybody can
 write to the sender's address, so nothing in a mail is believed but that it names one of our identifiers.
@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from contextlib import suppress
 from email import message_from_bytes
+from email.message import Message
 from email.policy import compat32
 from errno import EACCES
 from hashlib import sha256
@@ -22,11 +23,11 @@ from agent.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from email.message import Message
 
 _GAP = 15.0  # seconds between two looks
 _MOST = 256 << 10  # bytes of a mail that are read; what names the notice comes long before
-_PARTS = 64  # parts of a mail that are looked at
+_PARTS = 64  # parts of a mail that are looked at, in each that has some
+_DEPTH = 4  # of parts within parts
 _AT_ONCE = 100  # mails that are told of at one look
 _KNOWN = 100_000  # mails that are known to be none of ours; beyond it, all are looked at again
 
@@ -34,6 +35,15 @@ _ID = re.compile(r"<[A-Za-z0-9.+_-]{1,80}@[A-Za-z0-9.-]{1,120}>")
 _STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 _STATE = re.compile(rb"(?:X-)?Status:", re.IGNORECASE)
+_EMPTY = re.compile(rb"\r?\n[ \t]*\r?\n")
+_REPORTS = ("message/delivery-status", "message/global-delivery-status")
+_RETURNED = (
+    "message/rfc822", "text/rfc822-headers", "message/rfc822-headers", "text/rfc822", "message/global",
+    "message/global-headers",
+)  # fmt: skip
+_QMAIL = b"Hi. This is the "
+_QMAIL_COPY = b"\n--- Below this line is a copy of the message."
+_QMAIL_STATUS = re.compile(rb"\(#([245]\.\d{1,3}\.\d{1,3})\)")
 _ACTIONS = ("failed", "delayed", "delivered", "relayed", "expanded")  # the gravest first
 
 
@@ -49,39 +59,70 @@ def read(content: bytes) -> Bounce | None:
     """What a mail says became of one of ours; None where it is no such notification, or names none."""
     try:
         mail = message_from_bytes(content, policy=compat32)
-        report = _report(mail)
-        return _told(mail, report) if report else None
+        parts = _report(mail)
+        return _told(parts) if parts else _qmail(mail)
     except Exception:
         # What the library makes of a hostile mail is not for us to list.
         return None
 
 
-def _report(mail: Message) -> list[Message] | None:
-    """The blocks of fields of the notification: the first is of the message, the others are of recipients."""
-    if mail.get_content_type() != "multipart/report":
-        return None
-    for part in _parts(mail):
-        if part.get_content_type() == "message/delivery-status" and part.is_multipart():
-            return [block for block in part.get_payload() if not isinstance(block, str)]
-    return None
+def _report(mail: Message) -> list[Message]:
+    """The parts of a notification, also where a gateway has put it into a mail with lines of its own; [] for none."""
+    found = [part for part in (mail, *_parts(mail)) if part.get_content_type() == "multipart/report"]
+    return list(_parts(found[0])) if found else []
 
 
-def _parts(mail: Message) -> Iterator[Message]:
+def _parts(mail: Message, depth: int = 0) -> Iterator[Message]:
     """Those of the mail itself, not of a mail in it: one that was returned may be a notification, too."""
-    payload = mail.get_payload()
+    payload = mail.get_payload() if mail.get_content_maintype() == "multipart" and depth < _DEPTH else ()
     for part in payload[:_PARTS] if isinstance(payload, list) else ():
         if not isinstance(part, str):
             yield part
+            yield from _parts(part, depth + 1)
 
 
-def _told(mail: Message, report: list[Message]) -> Bounce | None:
-    message_id = _returned(mail) or _envelope(report)
+def _blocks(part: Message) -> list[Message]:
+    """The blocks of fields of a part that is a message, or fields alone; the first with any in it is its header.
+
+    The library reads them where they are as RFC 3464 has them. Some servers encode them, or begin with an empty line,
+    and of the kinds of RFC 6533 it does not know that there are several.
+    """
+    payload = part.get_payload()
+    found = [each for each in payload if not isinstance(each, str)] if isinstance(payload, list) else []
+    if any(each.keys() for each in found) and part.get_content_type() != "message/global-delivery-status":
+        return [each for each in found if each.keys()]
+    rest = [str(each.get_payload()) for each in found if not each.is_multipart()] if found else [str(payload)]
+    holder = Message(compat32)
+    holder["Content-Transfer-Encoding"] = str(part.get("Content-Transfer-Encoding", "7bit"))
+    holder.set_payload("\n\n".join(rest))
+    text = holder.get_payload(decode=True)
+    assert isinstance(text, bytes)
+    more = [message_from_bytes(block.lstrip(b"\r\n"), policy=compat32) for block in _EMPTY.split(text)[:_PARTS]]
+    return [each for each in (*found, *more) if each.keys()]
+
+
+def _told(parts: list[Message]) -> Bounce | None:
+    report = next((_blocks(part) for part in parts if part.get_content_type() in _REPORTS), [])
+    # ENVID is ours alone to give; an identifier in a header is what some gateways write anew.
+    message_id = _envelope(report) or _returned(parts)
     said = [(_action(block), _status(block)) for block in report[:_PARTS] if block.get("Action") is not None]
     said = [(action, status) for action, status in said if action]
     if not message_id or not said:
         return None
     action, status = min(said, key=lambda one: _ACTIONS.index(one[0]))
     return Bounce(message_id, action, status)
+
+
+def _qmail(mail: Message) -> Bounce | None:
+    """A bounce as qmail writes it (QSBMF), which has no parts: its own words, and then the message as it was."""
+    text = mail.get_payload(decode=True) if mail.get_content_type() == "text/plain" else None
+    if not isinstance(text, bytes) or not text.startswith(_QMAIL):
+        return None
+    own, _, returned = text.partition(_QMAIL_COPY)
+    header = message_from_bytes(returned.lstrip(), policy=compat32)
+    found = _ID.search(str(header.get("Message-ID", "")))
+    status = _QMAIL_STATUS.search(own)
+    return Bounce(found[0], "failed", status[1].decode() if status else "") if found else None
 
 
 def _action(block: Message) -> str:
@@ -94,20 +135,13 @@ def _status(block: Message) -> str:
     return match[1] if match else ""
 
 
-def _returned(mail: Message) -> str:
+def _returned(parts: list[Message]) -> str:
     """The identifier of what was returned, whole or as its header alone."""
-    for part in _parts(mail):
-        kind = part.get_content_type()
-        payload = part.get_payload()
-        if kind == "message/rfc822" and isinstance(payload, list) and payload and not isinstance(payload[0], str):
-            returned = payload[0]
-        elif kind in ("text/rfc822-headers", "message/rfc822-headers", "text/rfc822", "message/global-headers"):
-            raw = part.get_payload(decode=True)
-            returned = message_from_bytes(raw if isinstance(raw, bytes) else b"", policy=compat32)
-        else:
-            continue
-        if found := _ID.search(str(returned.get("Message-ID", ""))):
-            return found[0]
+    for part in parts:
+        if part.get_content_type() in _RETURNED:
+            said = next((str(block["Message-ID"]) for block in _blocks(part) if "Message-ID" in block), "")
+            if found := _ID.search(said):
+                return found[0]
     return ""
 
 
@@ -268,10 +302,10 @@ class Bounces:
         box.lock()
         try:
             for number in box.keys():  # noqa: SIM118
-                if _name(box.get_file(number).read(_MOST)) == key:
+                content = box.get_file(number).read(_MOST)
+                if not _is_read(content) and _name(content) == key:  # the same mail may be there twice
                     box[number] = _marked(box.get_bytes(number, from_=True))
-                    box.flush()
-                    return
+            box.flush()
         finally:
             box.unlock()
             box.close()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.errors import ConfigError
 from agent.notice import Bounced
 from exporters.notices.bounces import Bounce, Bounces, read
-from tests.exporters.notices.returned import OTHERS, SHAPES, postfix
+from tests.exporters.notices.returned import OTHERS, QMAIL, SHAPES, postfix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,11 @@ def test_every_shape_is_understood(shape: str, action: str, status: str) -> None
     told = read(SHAPES[shape](ID, action, status).encode())
     assert told == Bounce(ID, action, status)
     assert Bounced(**told._asdict())
+
+
+def test_qmails_own_form_is_understood() -> None:
+    assert read(QMAIL.format(ID).encode()) == Bounce(ID, "failed", "5.1.1")
+    assert read(QMAIL.format(ID).replace(" (#5.1.1)", "").encode()) == Bounce(ID, "failed", "")
 
 
 @pytest.mark.parametrize("what", OTHERS)
@@ -133,6 +138,15 @@ def test_marking_one_changes_no_other(box: Box) -> None:
     assert len(content(box.path)) == len(before)
     for text in texts:
         assert any(text.rstrip("\n").partition("\n")[2].encode() in one for one in content(box.path))
+
+
+def test_one_that_was_delivered_twice_is_marked_twice(box: Box) -> None:
+    for _ in range(2):
+        box.add(postfix(ID, "failed", "5.1.1"))
+    for bounce in box.look():
+        box.bounces.heard(bounce.message_id, ours=True)
+    assert box.read() == [True, True]
+    assert box.look() == []
 
 
 def content(path: Path) -> list[bytes]:
