@@ -34,7 +34,10 @@ _OF_LIFE = re.compile(
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Machine]:
     """One machine for all of them, with a watchdog that does not wait long."""
-    etc = {"knockfirst/knockfirst.toml": CONFIGURATION.format(armed="false")}
+    etc = {
+        "knockfirst/knockfirst.toml": CONFIGURATION.format(armed="false"),
+        "systemd/system/knockfirst-exporter.socket.d/both.conf": "[Socket]\nListenStream=[::1]:10125\n",
+    }
     for name in ("trial.py", "enrol.py"):
         etc[name] = (_HERE / name).read_text()
     for role in ROLES:

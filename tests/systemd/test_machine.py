@@ -104,6 +104,11 @@ def test_all_of_it_comes_up_and_nothing_fails(ready: Machine) -> None:
     assert metric(ready, 'knockfirst_ipc_connections_total{door="exporter"}') == "1.0"
 
 
+def test_the_pages_are_at_every_address_of_the_socket_unit(ready: Machine) -> None:
+    for host in ("127.0.0.1", "[::1]"):
+        assert ready.run(_PAGE.format("/-/healthy").replace("127.0.0.1", host)) == "healthy"
+
+
 def test_each_says_how_it_is_in_numbers_alone(ready: Machine) -> None:
     for role in ("agent", "capture", "exporter"):
         words = dict(word.split("=") for word in of(ready, role, "StatusText").split())

@@ -143,6 +143,8 @@ def test_the_command_its_libraries_and_its_units_are_whole(bare: Machine) -> Non
     assert len(units) > 10
     assert bare.run(f"systemd-analyze verify {' '.join(units)} 2>&1") == ""
     assert bare.run(f"stat -c '%a %U %G' {CONFIGURATION}") == "640 root knockfirst"
+    # Lists of customers and of who objected lie beside it, with whatever rights an editor gives them.
+    assert bare.run(f"stat -c '%a %U %G' {CONFIGURATION.rpartition('/')[0]}") == "750 root knockfirst"
 
 
 def test_an_upgrade_keeps_the_configuration_restarts_what_runs_and_says_what_it_means(bare: Machine) -> None:
