@@ -8,9 +8,9 @@ from __future__ import annotations
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent import killswitch
+from agent import killswitch, requests
 from agent.audit.clock import synced
-from agent.audit.entry import Item, Opened
+from agent.audit.entry import KINDS, Item, Opened
 from agent.audit.log import AuditError, Log
 from agent.audit.sinks import Sinks
 from agent.config import fingerprint
@@ -25,12 +25,11 @@ from agent.erasing import Erasing
 from agent.errors import ConfigError
 from agent.leave import Conditions, Limits
 from agent.pseudonym import Pseudonyms, opened
-from agent.requests import Requests
 from agent.watch import Watched
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from agent.audit.entry import Entry
@@ -76,7 +75,7 @@ class Office:
         self.published = Published()
         self.tokens = Tokens()
         self.unmatched = Unmatched()
-        self.requests = Requests()
+        self.requests = requests.Requests()
         self.gate = ConsentGate(self, monotonic, lambda: token_hex(16))
         # Objections since these were last seen to: the ids, and whether not even headers may be looked at.
         self.objected: list[tuple[str, bool]] = []
@@ -98,6 +97,10 @@ class Office:
         self._pseudonyms: Pseudonyms | None = None
         self._book: Book | None = None
         self.switched_on = False  # whether the log says that the kill switch is on
+        # Asked of each of a million entries, most of which concern the register alone.
+        self._folds: dict[str, list[Callable[[Opened], None]]] = {
+            kind: [fold for kinds, fold in self._folding() if kind in kinds] for kind in KINDS
+        }
         self._owed: list[Item] = []  # what the agent says of itself and could not put on record yet
         self.failures = 0
 
@@ -257,9 +260,21 @@ class Office:
             limits=self.limits(),
         )
 
+    def _folding(self) -> Iterator[tuple[Collection[str], Callable[[Opened], None]]]:
+        """What is folded beside the register, and of which kinds of entries."""
+        for fold in (self.history, self.published, self.tokens, self.unmatched):
+            yield fold.KINDS, fold.apply
+        yield requests.KINDS, self.requests.apply
+        yield ("kill_switch.on", "kill_switch.off"), self._note_switch
+
+    def _note(self, entry: Opened) -> None:
+        """Let an entry count with everybody whom its kind concerns, but for the register."""
+        for fold in self._folds.get(entry.kind, ()):
+            fold(entry)
+        self._latest = max(self._latest, entry.time)
+
     def _note_switch(self, entry: Opened) -> None:
-        if entry.kind in ("kill_switch.on", "kill_switch.off"):
-            self.switched_on = entry.kind == "kill_switch.on"
+        self.switched_on = entry.kind == "kill_switch.on"
 
     def _clock_synced(self, now: float) -> bool | None:
         """Whether this is the time; None where that is not known. A log that knows of a later one says that it is not.
@@ -286,24 +301,12 @@ class Office:
     def _remembered(self) -> Iterator[Opened]:
         """The log, entry by entry; what is not the register's is folded on the way."""
         for entry in self.log.whole():
-            self.history.apply(entry)
-            self.published.apply(entry)
-            self.tokens.apply(entry)
-            self.unmatched.apply(entry)
-            self.requests.apply(entry)
-            self._latest = max(self._latest, entry.time)
-            self._note_switch(entry)
+            self._note(entry)
             yield entry
 
     def _fold(self, entry: Opened) -> None:
         self.register.apply(entry)
-        self.history.apply(entry)
-        self.published.apply(entry)
-        self.tokens.apply(entry)
-        self.unmatched.apply(entry)
-        self.requests.apply(entry)
-        self._latest = max(self._latest, entry.time)
-        self._note_switch(entry)
+        self._note(entry)
         if entry.kind == "record.objected" and entry.private:
             self.objected.append((entry.private["objection_id"], bool(entry.private.get("headers"))))
 

@@ -152,3 +152,4 @@ _FOLDS: dict[str, Callable[[Requests, Opened, dict[str, Any]], None]] = {
     "document.published": Requests._published,
     "customer.erased": Requests._erased,
 }
+KINDS = frozenset(_FOLDS)

@@ -51,6 +51,8 @@ class Checked(NamedTuple):
 class Published:
     """What was last seen of probing.txt: a fold over the log's ``probing.checked``."""
 
+    KINDS = frozenset({"probing.checked"})
+
     def __init__(self) -> None:
         self.checked: Checked | None = None
         self._told: tuple[int, bool] | None = None

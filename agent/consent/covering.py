@@ -38,6 +38,19 @@ class Covering(Generic[T]):
             self._sizes = sorted(self._tables.items())
         table[prefix[0] >> bits] = value
 
+    def add(self, prefix: Range, value: T) -> bool:
+        """Put it where there is nothing yet; whether there was nothing."""
+        bits = (prefix[1] - prefix[0]).bit_length()
+        table = self._tables.get(bits)
+        if table is None:
+            self.put(prefix, value)
+            return True
+        key = prefix[0] >> bits
+        if key in table:
+            return False
+        table[key] = value
+        return True
+
     def drop(self, prefix: Range) -> None:
         bits = (prefix[1] - prefix[0]).bit_length()
         table = self._tables[bits]

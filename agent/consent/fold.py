@@ -140,9 +140,7 @@ class Folded:
         return min(left) if left else None
 
     def give(self, entry: Opened, written: dict[str, Any]) -> None:
-        record = reading.record(written, entry.time, entry.sealed)
-        if record.scope.prefixes == self.prefixes:  # as nearly always: one object for both
-            record = record._replace(scope=record.scope._replace(prefixes=self.prefixes))
+        record = reading.record(written, entry.time, entry.sealed, self.prefixes)
         subject: SubjectKind = reading.shared(written["subject_kind"])
         told = written.get("announcement")
         if told:

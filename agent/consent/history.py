@@ -91,6 +91,8 @@ class _Breaker:
 class History:
     """The fold. Queries return times until which something is closed: -inf where it is not. No I/O, no clock."""
 
+    KINDS = frozenset({"probe.intent", "probe.outcome", "probe.denied", "customer.erased"})
+
     def __init__(self) -> None:
         self.flights: dict[int, Flight] = {}
         self.recent: dict[int, int | None] = {}  # the number of an intent -> of its outcome, the last probe last

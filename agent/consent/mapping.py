@@ -12,6 +12,7 @@ The quarantine counts from the later of the date that the source gives and the h
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.consent.covering import Covering
@@ -39,6 +40,21 @@ class Former(NamedTuple):
     known: float
 
 
+class Dated(float):
+    """The date that a source gives, and when, at the latest, it was heard of: one object for both, for there are many.
+
+    All that asks for the date has a number, and need not know of the rest.
+    """
+
+    __slots__ = ("known",)
+    known: float
+
+    def __new__(cls, at: float, known: float = 0.0) -> Dated:
+        made = super().__new__(cls, at)
+        made.known = known
+        return made
+
+
 class _Word(NamedTuple):
     """What a source once said of a prefix and a customer; ``mapped`` is None for a withdrawal."""
 
@@ -46,6 +62,16 @@ class _Word(NamedTuple):
     known: float
     doubt: int = 0
     mapped: Mapped | None = None
+
+
+@lru_cache(1024)
+def _dated(at: float, known: float) -> Dated:
+    """Within a second it is heard of at once."""
+    return Dated(at, known if known > at + 1 else at)
+
+
+def _known(mapped: Mapped) -> float:
+    return getattr(mapped.since, "known", mapped.since)
 
 
 Key = tuple[str, "Range", str]  # source, prefix, customer
@@ -58,7 +84,6 @@ class Mapping:
         self._claims: Covering[Claims] = Covering()
         self._formers: Covering[tuple[Former, ...]] = Covering()
         self._words: dict[Key, list[_Word]] = {}  # only where more than one assertion was made
-        self._known: dict[Key, float] = {}  # when an assertion was heard, only where that was well after its date
         self.version = 0
 
     def assert_(self, customer: str, private: dict[str, Any], received: float) -> tuple[Range, ...]:
@@ -69,13 +94,11 @@ class Mapping:
         if "session_id" in private:
             session = private["session_id"]
         known = max(at, received)
-        told = ranges(private["prefixes"])
+        since, told = _dated(at, known), ranges(private["prefixes"])
+        words, add = self._words, self._claims.add
         for prefix in told:
-            mapped = Mapped(prefix, customer, kind, source, at, None, until, session)
-            new = self._claims.get(prefix) is None and known <= at + 1
-            if new and (not self._words or (source, prefix, customer) not in self._words):
-                self._claims.put(prefix, (mapped,))  # all that it takes, nearly always
-            else:
+            mapped = Mapped(prefix, customer, kind, source, since, None, until, session)
+            if (words and (source, prefix, customer) in words) or not add(prefix, (mapped,)):  # nearly never
                 self._say((source, prefix, customer), _Word(at, known, _DOUBT[kind], mapped))
         self.version += 1
         return told
@@ -96,33 +119,24 @@ class Mapping:
         if key not in self._words:
             if word.mapped and not any(one.customer == customer and one.source == source for one in claims):
                 self._put(prefix, (*claims, word.mapped))  # the first that is heard of it: nearly always the only one
-                if word.known > word.at + 1:
-                    self._known[key] = word.known
                 return
-            self._words[key] = [self._first(one) for one in claims if one.customer == customer and one.source == source]
+            self._words[key] = [_first(one) for one in claims if one.customer == customer and one.source == source]
         words = self._words[key]
         words.append(word)
         words.sort(key=lambda each: (each.at, each.mapped is None, each.doubt, -_until(each.mapped), each.known))
         self._put(prefix, self._refold(key, words, claims))
 
-    def _first(self, mapped: Mapped) -> _Word:
-        key = (mapped.source, mapped.prefix, mapped.customer)
-        return _Word(mapped.since, self._known.get(key, mapped.since), _DOUBT[mapped.kind], mapped)
-
     def _refold(self, key: Key, words: list[_Word], claims: Claims) -> Claims:
         """The claims to a prefix after those of one source for one customer were put together anew."""
         source, prefix, customer = key
-        held, formers, known = None, [], 0.0
+        held, formers = None, []
         for word in words:
             if word.mapped is None:
                 # He had it before that, or may have: an assertion that is older may still be on its way.
                 formers.append(Former(customer, source, word.known))
                 held = None
                 continue
-            if held is None:
-                known = word.known
-            held = word.mapped._replace(since=held.since if held else word.at)
-        self._known[key] = known
+            held = word.mapped._replace(since=held.since if held else Dated(word.at, word.known))
         self._put_formers(prefix, customer, source, formers)
         rest = tuple(one for one in claims if one.customer != customer or one.source != source)
         return (*rest, held) if held else rest
@@ -148,7 +162,6 @@ class Mapping:
             del self._words[key]
         for prefix in prefixes:
             self._put(prefix, tuple(one for one in self._claims.get(prefix) or () if one.customer != customer))
-        self._known = {key: known for key, known in self._known.items() if key[2] != customer}
         self.version += 1
 
     def held(self, customer: str, prefix: Range) -> bool:
@@ -197,8 +210,7 @@ class Mapping:
                     times.append(one.until)
                 if one.source == mine.source and one.since < mine.since and one.prefix != mine.prefix:
                     # A part of what he had was given away.
-                    key = (mine.source, mine.prefix, mine.customer)
-                    times.append(max(mine.since, self._known.get(key, 0.0)))
+                    times.append(max(mine.since, _known(mine)))
         return max(times, default=None)
 
     def disputed(self, customer: str, prefix: Range, time: float) -> bool:
@@ -278,6 +290,10 @@ def _start(node: tuple[Range, bool, Any]) -> int:
 
 def _end(node: tuple[Range, bool, Any]) -> int:
     return node[0][1]
+
+
+def _first(mapped: Mapped) -> _Word:
+    return _Word(mapped.since, _known(mapped), _DOUBT[mapped.kind], mapped)
 
 
 def _until(mapped: Mapped | None) -> float:

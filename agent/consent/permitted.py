@@ -50,14 +50,15 @@ class Permitted:
             word = words.get(ref)
             if word is None:
                 word = words[ref] = self._word(ref)
+            piece = one.prefix if one.prefix[0] == first and one.prefix[1] == last else (first, last)
             if word[0]:
-                self.announced.append((first, last))
+                self.announced.append(piece)
             for scope in word[1]:
-                if (first, last) in scope.prefixes and not scope.excluded:  # as nearly always
-                    self.consented.append((first, last))
+                if piece in scope.prefixes and not scope.excluded:  # as nearly always
+                    self.consented.append(piece)
                 else:
-                    piece = common([(first, last)], union(scope.prefixes))
-                    self.consented += minus(piece, union(scope.excluded))
+                    named = common([piece], union(scope.prefixes))
+                    self.consented += minus(named, union(scope.excluded))
 
     def _his_alone(self, claims: Claims) -> bool:
         held = True

@@ -61,29 +61,34 @@ def _minutes(clock: str) -> int:
     return int(clock[:2]) * 60 + int(clock[3:])
 
 
-def scope(written: dict[str, Any]) -> Scope:
+def scope(written: dict[str, Any], his: tuple[Range, ...] = ()) -> Scope:
     window = written["window"]
     exclude = written.get("exclude")
+    named = ranges(written["prefixes"])
     return Scope(
-        ranges(written["prefixes"]),
-        shared(tuple(written["ports"])),
-        shared(tuple(written["tiers"])),
-        shared(tuple(written.get("probes", ()))),
-        shared(tuple(map(hours, window["hours"]))),
-        shared(window["tz"]),
+        his if named == his else named,
+        *shared((
+            tuple(written["ports"]), tuple(written["tiers"]), tuple(written.get("probes", ())),
+            tuple(map(hours, window["hours"])), window["tz"],
+        )),
         written.get("rate", 1),
         ranges(exclude) if exclude else (),
-    )
+    )  # fmt: skip
 
 
-def record(written: dict[str, Any], received: float, canonical: bytes | None = None) -> Record:
-    """``record.given``, as long as nothing has ended it. ``canonical``: the same in canonical JSON, if it is there."""
+def record(
+    written: dict[str, Any], received: float, canonical: bytes | None = None, his: tuple[Range, ...] = ()
+) -> Record:
+    """``record.given``, as long as nothing has ended it. ``canonical``: the same in canonical JSON, if it is there.
+
+    ``his``: the prefixes of the customer. A record is about these nearly always, and then they are one object.
+    """
     verified = written["grantor"]["verified_by"]
     return Record(
         written["record_id"],
         digest(written, canonical),
         shared(written["basis"]),
-        scope(written["scope"]),
+        scope(written["scope"], his),
         shared(tuple([(each["kind"], each["sha256"]) for each in written["documents"]])),
         "" if verified == "none" else shared(verified),
         seconds(written["created_at"]),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Tokens:
     """The hashes in the records of the log -> the customer's reference. A fold over entries, like the register."""
 
+    KINDS = frozenset({"record.given", "customer.erased"})
+
     def __init__(self) -> None:
         self._owners: dict[bytes, str] = {}
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Unmatched:
     """``waiting``: number of the entry of each that nobody has seen to yet -> when it came, the oldest first."""
 
+    KINDS = frozenset({"objection.unmatched", "objection.seen"})
+
     def __init__(self) -> None:
         self.waiting: dict[int, float] = {}
 

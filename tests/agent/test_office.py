@@ -64,7 +64,7 @@ def test_where_everything_is_in_order_there_is_leave(office: Office) -> None:
 
 def test_what_is_folded_is_what_is_read_back(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     folded: list[Opened] = []
-    monkeypatch.setattr(office.history, "apply", folded.append)
+    monkeypatch.setattr(office, "_note", folded.append)
     start = office.log.size
     office.record([
         Item("register.read", {"uid": 0, "what": "show"}, "agreed"), Item("log.started"),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.audit.entry import Item
+from agent import requests
+from agent.audit.entry import KINDS, Item, Opened
+from agent.consent.arming import Published
+from agent.consent.history import History
+from agent.consent.tokens import Tokens
+from agent.consent.unmatched import Unmatched
 from agent.lab import leave
 from agent.leave import Limits
 from agent.privacy import one
@@ -116,3 +123,32 @@ def test_what_is_folded_live_is_what_is_folded_after_it_was_opened_again(items: 
         third.open()
         assert state(third) == state(again)
         third.close()
+
+
+# What a fold could make something of, if it looked at it.
+PUBLIC = {
+    "kind": "terms", "lang": "en", "published_at": "2026-10-01T00:00:00Z", "sha256": "a" * 64, "entry": 0, "intent": 0,
+    "id": "p", "outcome": "timeout", "reason": "pace", "count": 3, "step": "request", "channel": "mail",
+    "at": "2026-10-01T00:00:00Z", "expires": "2027-10-01T00:00:00Z", "source": "crm",
+}  # fmt: skip
+PRIVATE = {
+    "record_id": "r-1", "record": "r-1", "text": "May we?", "address": "192.0.2.1", "port": 443, "step": "s-1",
+    "role": "security", "way": "mail", "message_id": "m-1", "withdrawal": {"token_sha256": "b" * 64},
+}  # fmt: skip
+FOLDS = (
+    (History, History.KINDS), (Published, Published.KINDS), (Tokens, Tokens.KINDS), (Unmatched, Unmatched.KINDS),
+    (requests.Requests, requests.KINDS),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "kinds"), FOLDS, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_fold_is_told_of_every_kind_that_it_makes_something_of(made: Any, kinds: frozenset[str]) -> None:
+    def folded(*told: str) -> bytes:
+        fold = made()
+        for number, kind in enumerate(told):
+            fold.apply(Opened(number, kind, registers.at(1), PUBLIC, "c-1", PRIVATE))
+        return pickle.dumps(vars(fold))
+
+    taken = {kind for kind in KINDS for before in [(), *((one,) for one in sorted(kinds))]
+             if folded(*before, kind) != folded(*before)}  # fmt: skip
+    assert taken == kinds
