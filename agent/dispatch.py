@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.cases.book import BookError
@@ -18,6 +20,7 @@ from agent.cases.case import PENDING, Event
 from agent.cases.counted import no_steps
 from agent.cases.ladder import given_up, stands
 from agent.ipc import Type
+from agent.notice import Due
 
 if TYPE_CHECKING:
     import logging
@@ -89,9 +92,15 @@ class Dispatch:
         self._send = send
 
     def lost(self) -> None:
-        """It has gone: what it had before it begins anew, and what it was let send is uncertain."""
+        """It has gone: what it had before it begins anew, and what it was let send is uncertain. Raises BookError.
+
+        What it has told, and is not on record yet, holds all the same.
+        """
         self._send = None
-        out, self._out = self._out, {}
+        out = {ident: named for ident, named in self._out.items() if ident not in self._unrecorded}
+        self._out = {ident: named for ident, named in self._out.items() if ident in self._unrecorded}
+        # First all of them wait: what cannot be put on record now is, before it is handed over again.
+        self._waiting.update({ident: Waits(named, self._office.now()) for ident, named in out.items()})
         for ident, named in out.items():
             case = self._office.book.cases.get(named)
             step = case.step(ident) if case else None
@@ -131,6 +140,9 @@ class Dispatch:
         if case is None or step is None or step.outcome != PENDING:
             self._waiting.pop(ident, None)
             return False
+        if step.begun:  # nobody has it before him any more, which could not be put on record when he went
+            self._take_up(case, step)
+            return False
         if not stands(case, step):
             self._end(case, step, "cancelled", "overtaken")
             return False
@@ -153,11 +165,16 @@ class Dispatch:
         if told is None:
             self._put_off(case, step, "unsure")
             return False
+        try:
+            due = Due(id=step.id, message_id=step.message_id, to=recipient.address, facts=told)
+        except ValidationError:
+            # What nobody would take is not said to anybody, and not again and again.
+            self._end(case, step, "refused", "address")
+            return False
         del self._waiting[step.id]
         self._out[step.id] = case.id
         self._next = self._monotonic() + 60.0 / PER_MINUTE
-        body = {"id": step.id, "message_id": step.message_id, "to": recipient.address, "facts": told.model_dump()}
-        send(Type.DUE, body)
+        send(Type.DUE, due.model_dump())
         return True
 
     def _put_off(self, case: Case, step: Step, reason: str) -> None:
@@ -207,9 +224,9 @@ class Dispatch:
             else:
                 self._end(case, step, "cancelled", "overtaken")
         else:
-            self.uncertain += told.outcome == "uncertain"
             said = {"id": step.id, "code": told.code, "detail": told.detail}
             case = self._put(case.id, Event(self._office.now(), told.outcome, said))
+            self.uncertain += told.outcome == "uncertain"
             self._wait(case, step.id)
 
     def bounced(self, told: Bounced) -> bool:
@@ -279,8 +296,8 @@ class Dispatch:
     def _take_up(self, case: Case, step: Step) -> None:
         """What nobody has before him any more. It may have gone out, and nobody knows; or it begins anew."""
         if step.begun:
-            self.uncertain += 1
             case = self._put(case.id, Event(self._office.now(), "uncertain", {"id": step.id}))
+            self.uncertain += 1
         self._wait(case, step.id)
 
     def _end(self, case: Case, step: Step, kind: str, detail: str, code: int = 0) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from agent.agreeing import REQUEST, WITHDRAW, body_of, overtaken, token
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
@@ -17,7 +19,7 @@ from agent.cases.ladder import given_up
 from agent.cases.links import links
 from agent.dispatch import due
 from agent.ipc import Type
-from agent.notice import Facts
+from agent.notice import Due, Facts
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -68,8 +70,8 @@ class Letters:
             if letter.step.id == self._out or due(letter.step) > now:
                 continue
             if letter.step.begun:  # nobody has it before him any more, and nobody knows whether it went out
-                self.uncertain += 1
                 self._became(letter, "uncertain")
+                self.uncertain += 1
             elif given_up(letter.step, now):
                 self._became(letter, "refused", "given up")
             elif self._send and not self._out and self._monotonic() >= self._next:
@@ -84,10 +86,14 @@ class Letters:
         if recipient is None or told is None:
             self._became(letter, "refused", "no contact any more" if recipient is None else "erased")
             return
+        try:
+            due = Due(id=letter.step.id, message_id=letter.step.message_id, to=recipient.address, facts=told)
+        except ValidationError:
+            self._became(letter, "refused", "address")
+            return
         self._out = letter.step.id
         self._next = self._monotonic() + 60.0 / PER_MINUTE
-        body = {"id": letter.step.id, "message_id": letter.step.message_id, "to": recipient.address}
-        send(Type.DUE, body | {"facts": told.model_dump()})
+        send(Type.DUE, due.model_dump())
 
     def _facts(self, letter: Letter) -> Facts | None:
         asked = body_of(self._office, letter.record)
