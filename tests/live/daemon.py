@@ -16,7 +16,7 @@ from typing import Any, Self
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.live.world import CUSTOMERS, METRICS, ROOT, World, ended, said, wait
+from tests.live.world import CUSTOMERS, METRICS, PATIENCE, ROOT, World, ended, said, wait
 
 # uid nobody with CAP_NET_RAW and nothing else, as the unit gives it.
 AS_NOBODY = (
@@ -62,7 +62,7 @@ class Daemon:
     def __enter__(self) -> Self:
         self._begin()
         try:
-            wait(self._ready, 10, lambda: f"not ready: {self.log}")
+            wait(self._ready, PATIENCE, lambda: f"not ready: {self.log}")
         except BaseException:
             self.__exit__()
             raise
@@ -123,7 +123,7 @@ class Daemon:
                 moved = time.monotonic()
         return samples
 
-    def wait_found(self, least: int = 1, seconds: float = 5.0, since: float | None = None) -> float:
+    def wait_found(self, least: int = 1, seconds: float = PATIENCE, since: float | None = None) -> float:
         """Seconds from ``since`` (of time.monotonic; now) to the scrape that shows so many Exchange servers."""
         began = time.monotonic() if since is None else since
 
@@ -157,8 +157,10 @@ class Daemon:
         return False
 
     def _looking(self) -> bool:
-        """Whether every interface is looked at: it is up, and has a filter."""
+        """Whether every interface is looked at, by every process: it is up, and has a filter."""
         samples = self.samples()
+        if total(samples, "knockfirst_section_applied") < total(samples, "knockfirst_section"):
+            return False
         wanted = self._sections["capture"]["interfaces"]
         return all(total(samples, "knockfirst_capture_filter_instructions", interface=name) > 0 for name in wanted)
 

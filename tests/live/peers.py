@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agent.lab import keys
 from agent.lab.certificates import der, private_key, public
-from tests.live.world import World, address, said, wait
+from tests.live.world import PATIENCE, World, address, said, wait
 
 LARGE = 1 << 20  # bytes of a page that is bulk
 KEY = keys.generate("peers")
@@ -88,7 +88,7 @@ def exchange(world: World, *more: str, host: str = "exchange") -> subprocess.Pop
     """The simulated Exchange at a host's addresses, as the words of its command line say."""
     words = [word for one in address(host) for word in ("--address", one)]
     process = world.start("cust", sys.executable, "-m", "agent.lab.exchange_server", *words, *more, log="exchange")
-    wait(lambda: "ready" in said(process) or process.poll() is not None, 15, lambda: said(process))
+    wait(lambda: "ready" in said(process) or process.poll() is not None, PATIENCE, lambda: said(process))
     assert process.poll() is None, said(process)
     return process
 
@@ -165,7 +165,7 @@ def s_client(world: World, there: str, port: int, starttls: str = "", *more: str
 
 
 def _told(world: World, *words: str) -> str:
-    done = world.run("net", *words, timeout=15)
+    done = world.run("net", *words, timeout=PATIENCE)
     assert done.returncode == 0, f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 

@@ -6,7 +6,7 @@ import pytest
 
 from agent.lab import servers
 from tests.live.daemon import Daemon, balanced, total
-from tests.live.world import World, wait
+from tests.live.world import PATIENCE, World, wait
 
 PAIR = "link add far0 type veth peer name tap0"
 UP = ("link set far0 up", "link set tap0 up")
@@ -30,7 +30,7 @@ def test_an_interface_that_goes_and_comes_is_survived_and_counted(bare: World) -
         capture = daemon.children()["capture"]
         for number, (commands, counted, up) in enumerate(HAPPENS, start=1):
             bare.ip("router", *commands)
-            wait(lambda: _counted(daemon, counted, up=up), 5, lambda: f"{commands}: {daemon.log}")  # noqa: B023
+            wait(lambda: _counted(daemon, counted, up=up), PATIENCE, lambda: f"{commands}: {daemon.log}")  # noqa: B023
             if up:
                 _looked_at(bare, daemon, number)
         assert daemon.children()["capture"] == capture, f"capture was restarted: {daemon.log}"
@@ -41,11 +41,11 @@ def test_an_interface_that_goes_and_comes_is_survived_and_counted(bare: World) -
 
 def test_an_interface_that_is_not_there_yet_is_waited_for(bare: World) -> None:
     with Daemon(bare, capture={"interfaces": ["cust0", "late0"]}).begun() as daemon:
-        wait(lambda: "ready" in _text(bare) and daemon.children().get("capture", 0) > 0, 10, lambda: daemon.log)
+        wait(lambda: "ready" in _text(bare) and daemon.children().get("capture", 0) > 0, PATIENCE, lambda: daemon.log)
         bare.ip("router", "link add far1 type veth peer name late0", "link set far1 up", "link set late0 up")
         wait(
             lambda: total(daemon.samples(), "knockfirst_capture_filter_instructions", interface="late0") > 0,
-            5, lambda: daemon.log,
+            PATIENCE, lambda: daemon.log,
         )  # fmt: skip
         bare.send("router", "far1", _frames(99))
         daemon.wait_found()
@@ -69,7 +69,7 @@ def _looked_at(world: World, daemon: Daemon, number: int) -> None:
         world.send("router", "far0", _frames(number))
         return daemon.exchanges() > before
 
-    wait(found, 5, lambda: f"nothing is seen after event {number}: {daemon.log}", 0.3)
+    wait(found, PATIENCE, lambda: f"nothing is seen after event {number}: {daemon.log}", 0.3)
 
 
 def _frames(number: int) -> list[bytes]:

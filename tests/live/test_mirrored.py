@@ -118,5 +118,5 @@ def test_a_crafted_copy_is_looked_into_from_one_direction(mirror: World, looking
     before = looking.exchanges()
     _, wrap = TUNNELS[tunnel]
     mirror.send("router", "copy0", (wrap(frame.data) for frame in one_way(server.visited(PLAIN), SERVER)))
-    looking.wait_found(int(before) + 1, seconds=3)
+    looking.wait_found(int(before) + 1)
     assert balanced(looking.samples(), "copy1")

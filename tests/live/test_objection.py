@@ -8,7 +8,7 @@ import re
 import signal
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,8 +19,8 @@ from agent.lab import leave, servers
 from agent.office import Office
 from agent.sections import Config
 from tests.live.daemon import Daemon, Samples, total
-from tests.live.test_privacy import IN_FORCE, STEP, frames_of, pace, visit
-from tests.live.world import METRICS, World, wait
+from tests.live.test_privacy import IN_FORCE, frames_of, visit
+from tests.live.world import METRICS, PATIENCE, World, wait
 
 ANSWERS = METRICS + 1
 # Whose is what; 192.0.2.240/28 is nobody's.
@@ -57,7 +57,7 @@ def daemon(world: World, directory: Path, *, workers: int = 1, consent: dict[str
 def objected(world: World, path: str = "/objections", **fields: str) -> str:
     """Say no by the web; the receipt."""
     body = urlencode(fields).encode()
-    with world.connected("router", "127.0.0.1", ANSWERS, 5.0) as connection:
+    with world.connected("router", "127.0.0.1", ANSWERS, PATIENCE) as connection:
         connection.sendall(f"POST {path} HTTP/1.0\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     assert " 200 " in answer.splitlines()[0], answer
@@ -71,10 +71,22 @@ def greetings(samples: Samples) -> float:
 def in_force(running: Daemon, count: int = 1) -> None:
     """So many objections have had their effect everywhere, each within a second."""
     name = "knockfirst_objection_effect_seconds"
-    wait(lambda: running.total(f"{name}_count") >= count, 5, lambda: running.log)
+    wait(lambda: running.total(f"{name}_count") >= count, PATIENCE, lambda: running.log)
     samples = running.samples()
     at_most = {float(dict(labels)["le"]): value for (n, labels), value in samples.items() if n == f"{name}_bucket"}
     assert at_most[IN_FORCE] == total(samples, f"{name}_count") == count, at_most
+
+
+def looked_at(world: World, running: Daemon, number: int) -> None:
+    """Whoever was killed is back, and tells of this customer: the first greeting that there is. It is told once."""
+
+    def looks() -> bool:
+        visit(world, number)
+        with suppress(OSError):
+            return greetings(running.samples()) == 1
+        return False
+
+    wait(looks, PATIENCE, lambda: running.log, 0.2)
 
 
 def started(running: Daemon) -> set[int]:
@@ -84,29 +96,32 @@ def started(running: Daemon) -> set[int]:
 
 
 @pytest.mark.parametrize(("way", "workers"), [("prefix", 2), ("token", 1), ("file", 1), ("link", 1)])
-def test_nothing_of_an_objector_is_told_a_second_later(copies: World, tmp_path: Path, way: str, workers: int) -> None:
-    """Every twentieth of a second another of his servers is visited; how many told something says when it began."""
+def test_nothing_of_an_objector_is_told_any_more(copies: World, tmp_path: Path, way: str, workers: int) -> None:
+    """Others of his servers are visited once his objection is acknowledged, or by a file: said to be in force."""
     with daemon(copies, tmp_path, workers=workers) as running:
         prepared = [frames_of(number) for number in range(96, 126)]
-        pace(copies, prepared[:BEFORE])
-        wait(lambda: greetings(running.samples()) == BEFORE, 5, lambda: running.log)
+        for seen in prepared[:BEFORE]:
+            copies.send("router", "copy0", seen)
+        wait(lambda: greetings(running.samples()) == BEFORE, PATIENCE, lambda: running.log)
         if way == "file":
             (tmp_path / "drop" / "monday").write_text("# by phone\n192.0.2.96/27\n")
+            in_force(running)
         elif way == "link":
             assert "geldt nu al" in objected(copies, f"/answers/{leave.token('c-1')}", action="stop")
         else:
             fields = {"prefix": "192.0.2.96/27"} if way == "prefix" else {"token": leave.token("c-1")}
             assert "genoteerd" in objected(copies, **fields)
-        pace(copies, prepared[BEFORE:])
+        for seen in prepared[BEFORE:]:
+            copies.send("router", "copy0", seen)
         told = greetings(running.settled())
-        assert (told - BEFORE) * STEP <= IN_FORCE
+        assert told == BEFORE
         in_force(running)
         if way != "link":  # which is counted with the answers
             assert running.total("knockfirst_objections_total", event=way) == 1
         # His headers are looked at, and others as before.
         assert running.total("knockfirst_observations_total", kind="tcp.synack") > told
         visit(copies, 64)
-        wait(lambda: greetings(running.samples()) == told + 1, 5, lambda: running.log)
+        wait(lambda: greetings(running.samples()) == told + 1, PATIENCE, lambda: running.log)
     if way == "file":
         assert [path.name for path in (tmp_path / "drop").iterdir()] == ["taken"]
 
@@ -128,7 +143,7 @@ def test_a_stream_that_was_begun_is_not_read_on(copies: World, tmp_path: Path) -
     cut = next(at for at, frame in enumerate(frames) if b"\r\n250-" in frame or b"250-" in frame[54:60])
     with daemon(copies, tmp_path) as running:
         copies.send("router", "copy0", frames[:cut])
-        wait(lambda: greetings(running.samples()) == 1, 5, lambda: running.log)
+        wait(lambda: greetings(running.samples()) == 1, PATIENCE, lambda: running.log)
         objected(copies, prefix="192.0.2.97")
         in_force(running)
         copies.send("router", "copy0", frames[cut:])
@@ -136,7 +151,9 @@ def test_a_stream_that_was_begun_is_not_read_on(copies: World, tmp_path: Path) -
         assert total(samples, "knockfirst_observations_total", kind="smtp.ehlo") == 0
         assert total(samples, "knockfirst_observations_total", kind="tls.server_hello") == 0
         visit(copies, 98)
-        wait(lambda: running.total("knockfirst_observations_total", kind="smtp.ehlo") == 1, 5, lambda: running.log)
+        wait(
+            lambda: running.total("knockfirst_observations_total", kind="smtp.ehlo") == 1, PATIENCE, lambda: running.log
+        )
 
 
 def test_who_comes_to_look_right_after_an_objection_does_not_look_at_him_either(copies: World, tmp_path: Path) -> None:
@@ -146,24 +163,20 @@ def test_who_comes_to_look_right_after_an_objection_does_not_look_at_him_either(
         before, roles, sections = running.children()["capture"], started(running), running.log.count("msg=section")
         objected(copies, prefix="192.0.2.96/27", headers="on")
         os.kill(before, signal.SIGKILL)
-        wait(lambda: bool(started(running) - roles), 20, lambda: running.log, 0.001)
+        wait(lambda: bool(started(running) - roles), PATIENCE, lambda: running.log, 0.001)
         (after,) = started(running) - roles
         os.kill(after, signal.SIGSTOP)
         try:
-            wait(lambda: running.log.count("msg=section") > sections, 20, lambda: running.log)
+            wait(lambda: running.log.count("msg=section") > sections, PATIENCE, lambda: running.log)
         finally:
             os.kill(after, signal.SIGCONT)
 
-        def looks() -> bool:
-            visit(copies, 64)
-            return greetings(running.samples()) == 1
-
-        wait(looks, 20, lambda: running.log, 0.2)
+        looked_at(copies, running, 64)
         told = total(running.settled(), "knockfirst_observations_total")
         for number in range(96, 106):
             visit(copies, number)
         visit(copies, 65)
-        wait(lambda: greetings(running.samples()) == 2, 10, lambda: running.log)
+        wait(lambda: greetings(running.samples()) == 2, PATIENCE, lambda: running.log)
         samples = running.settled()
         assert greetings(samples) == 2
         assert total(samples, "knockfirst_observations_total") == 2 * told, "of the other customer's two, and of nobody"
@@ -173,9 +186,10 @@ def test_an_agent_that_is_killed_has_not_forgotten(copies: World, tmp_path: Path
     with daemon(copies, tmp_path) as running:
         objected(copies, prefix="192.0.2.96/27")
         os.kill(running.children()["agent"], signal.SIGKILL)
-        wait(lambda: running.total("knockfirst_ready") == 1, 10, lambda: running.log)
-        pace(copies, [frames_of(number) for number in range(96, 106)])
-        assert greetings(running.settled()) == 0
+        looked_at(copies, running, 64)
+        for number in range(96, 106):
+            visit(copies, number)
+        assert greetings(running.settled()) == 1
         assert running.total("knockfirst_consent_objections") == 1
 
 
@@ -188,12 +202,12 @@ def test_what_fits_nobody_is_on_record_and_stops_nobody(copies: World, tmp_path:
         for event, count in events.items():
             wait(
                 lambda: running.total("knockfirst_objections_total", event=event) == count,  # noqa: B023
-                5,
+                PATIENCE,
                 lambda: running.log,
             )
         for number in (64, 96, 241):
             visit(copies, number)
-        wait(lambda: greetings(running.samples()) == 3, 5, lambda: running.log)
+        wait(lambda: greetings(running.samples()) == 3, PATIENCE, lambda: running.log)
         assert "192.0.2.240" not in running.log
 
 
@@ -203,10 +217,8 @@ def test_a_hundred_at_once_are_all_noted_and_the_metrics_answer_meanwhile(copies
         threads = [threading.Thread(target=objected, args=(copies,), kwargs={"token": token}) for _ in range(20)]
         for thread in threads:
             thread.start()
-        began = time.monotonic()
         running.samples()
-        assert time.monotonic() - began < 2
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
         in_force(running, 20)
         assert running.total("knockfirst_objections_total", event="token") == 20

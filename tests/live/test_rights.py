@@ -9,7 +9,7 @@ import pytest
 
 from tests.live import peers
 from tests.live.daemon import AS_NOBODY, Daemon, exchanges
-from tests.live.world import World, wait
+from tests.live.world import PATIENCE, World, wait
 
 CAP_NET_RAW = 1 << 13
 _WITHOUT = tuple(word.replace(",+net_raw", "") for word in AS_NOBODY)
@@ -58,10 +58,14 @@ def test_capture_keeps_cap_net_raw_alone_and_no_inet_socket(world: World, rights
 
 def test_without_the_right_one_line_says_what_is_missing_and_how_to_give_it(world: World) -> None:
     with Daemon(world, _WITHOUT).begun() as daemon:
-        wait(lambda: "CAP_NET_RAW" in daemon.log, 10, lambda: daemon.log)
+        wait(lambda: "CAP_NET_RAW" in daemon.log, PATIENCE, lambda: daemon.log)
         lines = [line for line in daemon.log.splitlines() if "CAP_NET_RAW" in line]
         assert len(set(lines)) >= 1 and all(way in lines[0] for way in ("setcap", "AmbientCapabilities", "setpriv"))
         assert "Traceback" not in daemon.log
         assert exchanges(daemon.samples()) == 0
-        wait(lambda: daemon.total("knockfirst_not_ready", reason="capture_not_permitted") == 1, 3, lambda: daemon.log)
+        wait(
+            lambda: daemon.total("knockfirst_not_ready", reason="capture_not_permitted") == 1,
+            PATIENCE,
+            lambda: daemon.log,
+        )
     assert daemon.process.returncode == 0

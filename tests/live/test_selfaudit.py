@@ -14,7 +14,7 @@ from agent.office import Office
 from agent.sections import Audit, Config, Consent, Notices, Probe
 from tests.live import peers
 from tests.live.daemon import Daemon, total
-from tests.live.world import World, address, wait
+from tests.live.world import PATIENCE, World, address, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,8 +68,8 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
             asked = world.run("router", *words)
         # Or it has come to its turn by itself meanwhile.
         assert asked.returncode == 0 or "not knocked at (rate)" in asked.stdout, asked.stdout + asked.stderr
-        wait(lambda: running.total("knockfirst_probe_outcomes_total") >= 1, 20, lambda: f"{asked}\n{running.log}")
-        wait(lambda: selfaudit("matched") >= 1, 5, lambda: running.log)
+        wait(lambda: running.total("knockfirst_probe_outcomes_total") >= 1, PATIENCE, lambda: f"{asked}\n{running.log}")
+        wait(lambda: selfaudit("matched") >= 1, PATIENCE, lambda: running.log)
         samples = running.settled()
         knocks = total(samples, "knockfirst_capture_events_total", event="knocks")
         assert knocks == total(samples, "knockfirst_selfaudit_connections_total") == selfaudit("matched")
@@ -83,9 +83,9 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
             rogue = socket()
         with rogue:
             rogue.bind((SOURCE, 0))
-            rogue.settimeout(5)
+            rogue.settimeout(PATIENCE)
             rogue.connect((WEB, 443))
-        wait(lambda: running.total("knockfirst_selfaudit_waiting_connections") == 1, 5, lambda: running.log)
+        wait(lambda: running.total("knockfirst_selfaudit_waiting_connections") == 1, PATIENCE, lambda: running.log)
         # What the clients of others do is nobody's business here.
         peers.visit_negatives(world)
         assert total(running.settled(), "knockfirst_capture_events_total", event="knocks") == knocks + 1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from agent.lab import servers
 from tests.live import peers
 from tests.live.daemon import Daemon, balanced, exchanges, total
-from tests.live.world import World, address, wait
+from tests.live.world import World, address
 
 SERVERS = range(10, 60)
 
@@ -28,8 +26,7 @@ def visit(world: World, number: int) -> None:
 
 def test_two_workers_share_out_the_flows_and_each_frame_is_counted_once(copies: World) -> None:
     with Daemon(copies, capture={"interfaces": ["copy1"], "workers": 2}) as daemon:
-        wait(lambda: len(daemon.processes("capture")) == 2, 5, lambda: daemon.log)
-        time.sleep(1)  # both have joined before the first frame
+        assert len(daemon.processes("capture")) == 2
         for number in SERVERS:
             visit(copies, number)
         samples = daemon.settled()

@@ -28,6 +28,8 @@ CLIENT = ("198.51.100.9", "2001:db8:ffff::9")
 # Each server has an address of its own, by IPv4 and by IPv6.
 HOSTS = {"exchange": 10, "nginx": 21, "postfix": 22, "dovecot": 23, "other": 30, "old": 31}
 METRICS = 10125
+# Seconds after which what is waited for will not come any more, however busy the machine is; nothing takes so long.
+PATIENCE = 30.0
 
 _NEWNET = 0x40000000  # CLONE_NEWNET of sched.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -90,7 +92,7 @@ class World:
         )
         assert done.returncode == 0, f"{where}: {done.stderr}{lines}"
 
-    def run(self, where: str, *words: str, timeout: float = 20, **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, where: str, *words: str, timeout: float = PATIENCE, **more: Any) -> subprocess.CompletedProcess[str]:
         """A program in one namespace, to its end."""
         return subprocess.run(
             ["ip", "netns", "exec", self.space(where), *words],
@@ -133,7 +135,7 @@ class World:
 
     def fetched(self, path: str, *, where: str = "router", method: str = "GET") -> tuple[int, str]:
         """Status and body of a page of the daemon in the router. Raises OSError."""
-        with self.connected(where, "127.0.0.1", METRICS) as connection:
+        with self.connected(where, "127.0.0.1", METRICS, PATIENCE) as connection:
             connection.sendall(f"{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{METRICS}\r\n\r\n".encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         head, _, body = answer.partition(b"\r\n\r\n")
@@ -159,7 +161,7 @@ class World:
                 return False
             return True
 
-        wait(listening, 10, lambda: f"nobody listens at {host} port {port}: {said(process)}")
+        wait(listening, PATIENCE, lambda: f"nobody listens at {host} port {port}: {said(process)}")
 
     def _build(self) -> None:
         for where in ("cust", "router", "net", *(("line",) if self.stack else ())):
@@ -208,7 +210,7 @@ class World:
             self.ip("cust", f"route add {there} dev eth0", f"neigh add {there} lladdr {_MACS['net']} dev eth0")
         names = ("cust-out", "cust-in", "net-out", "net-in")
         line = self.start("line", sys.executable, "-P", str(ROOT / "tests/live/access_line.py"), self.stack, *names)
-        wait(lambda: "ready" in said(line), 5, lambda: said(line))
+        wait(lambda: "ready" in said(line), PATIENCE, lambda: said(line))
 
     def sysctl(self, where: str, key: str, value: int) -> None:
         """Set a variable of that namespace's network."""

@@ -91,7 +91,7 @@ def metric(machine: Machine, name: str) -> str:
 @pytest.fixture
 def ready(machine: Machine) -> Machine:
     """The machine, with everything up and ready."""
-    machine.until(_READY, 30)
+    machine.until(_READY)
     return machine
 
 
@@ -135,7 +135,7 @@ def test_an_agent_that_is_killed_comes_again_and_the_others_go_on(ready: Machine
     agent = of(ready, "agent", "MainPID")
     ready.run(f"kill -KILL {agent}")
     waited(10, lambda: of(ready, "agent", "MainPID") not in ("0", agent))
-    ready.until(_READY, 15)
+    ready.until(_READY)
     assert pids(ready, "capture", "exporter") == before
 
 
@@ -144,7 +144,7 @@ def test_another_role_that_is_killed_comes_again(ready: Machine, role: str) -> N
     agent, gone = of(ready, "agent", "MainPID"), of(ready, role, "MainPID")
     ready.run(f"kill -KILL {gone}")
     waited(10, lambda: of(ready, role, "MainPID") not in ("0", gone))
-    ready.until(_READY, 15)
+    ready.until(_READY)
     assert of(ready, "agent", "MainPID") == agent
 
 
@@ -152,7 +152,7 @@ def test_one_that_hangs_is_ended_by_the_watchdog(ready: Machine) -> None:
     hangs = of(ready, "agent", "MainPID")
     ready.run(f"kill -STOP {hangs}")
     waited(20, lambda: of(ready, "agent", "MainPID") not in ("0", hangs))
-    ready.until(_READY, 15)
+    ready.until(_READY)
 
 
 def test_a_reload_restarts_those_alone_that_it_has_to(ready: Machine) -> None:
@@ -168,7 +168,7 @@ def test_a_reload_restarts_those_alone_that_it_has_to(ready: Machine) -> None:
 
     configure(ready, plain.replace("ring_mib = 4", "ring_mib = 2"))
     waited(15, lambda: of(ready, "capture", "MainPID") not in ("0", before["capture"]))
-    ready.until(_READY, 15)
+    ready.until(_READY)
     assert metric(ready, "knockfirst_config_last_reload_successful") == "1.0"
     assert pids(ready, "agent", "exporter") == {role: before[role] for role in ("agent", "exporter")}
 
@@ -188,14 +188,14 @@ def test_a_faulty_configuration_keeps_the_agent_from_beginning_and_the_rest_says
     assert "503" in said
     assert of(ready, "exporter", "ActiveState") == "active"
     ready.run(f"sed -i s/rings/ring_mib/ {_FILE}; systemctl start knockfirst-agent")
-    ready.until(_READY, 15)
+    ready.until(_READY)
 
 
 def test_a_prober_is_there_where_probes_are_armed_and_reaches_whom_the_register_names_alone(ready: Machine) -> None:
     ready.run("systemctl stop knockfirst-agent")
     ready.run("setpriv --reuid knockfirst --regid knockfirst --clear-groups /opt/knockfirst/bin/python3 /etc/enrol.py")
     ready.run("systemctl start knockfirst-agent")
-    ready.until(_READY, 15)
+    ready.until(_READY)
     assert of(ready, "prober", "ActiveState") == "inactive"
 
     configure(ready, CONFIGURATION.format(armed="true"))
@@ -257,8 +257,8 @@ def test_further_listeners_and_workers_are_units_that_may_be_enabled(ready: Mach
     ready.run(f"sed -i 's/^ring_mib/workers = 2\\n&/' {_FILE}")
     ready.run("systemctl enable knockfirst-answers.socket knockfirst-probing.socket knockfirst-capture@2")
     ready.run("systemctl restart knockfirst.target")
-    ready.until(_READY, 15)
-    ready.until("systemctl is-active knockfirst-capture@2", 15)
+    ready.until(_READY)
+    ready.until("systemctl is-active knockfirst-capture@2")
     waited(15, lambda: metric(ready, 'knockfirst_ipc_connections_total{door="capture"}') == "2.0")
     for port, said in (("10126", "<!DOCTYPE html>"), ("10127", "404")):
         assert said in ready.run(_PAGE.format("/").replace("10125", port) + " 2>&1", check=False)
