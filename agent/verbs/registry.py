@@ -32,7 +32,7 @@ def begin(office: Office, words: dict[str, Any], who: Who) -> Iterator[Answer]:
     """``source``, ``made`` (RFC 3339), ``full``. Raises InputError."""
     source, full = words.get("source"), words.get("full")
     if not isinstance(source, str) or not named(source):
-        raise InputError("--source: write 1 to 64 small letters, digits and . _ -, like crm or netbox")
+        raise InputError("--source: write 1 to 64 small letters, digits and _ -, like crm or netbox")
     if not isinstance(full, bool):
         raise InputError("full: is neither true nor false")
     intake = Intake(_origin(office, source, words.get("made")), full=full)
@@ -184,8 +184,8 @@ def _origin(office: Office, source: str, made: Any) -> Origin:
 
 
 def named(source: str) -> bool:
-    """Whether a source may be called so."""
-    plain = source.replace(".", "").replace("_", "").replace("-", "")
+    """Whether a source may be called so. Its name is a label of metrics: without a dot it is no host or address."""
+    plain = source.replace("_", "").replace("-", "")
     return (
         len(source) <= 64 and source[:1].isalnum() and source.isascii() and plain.isalnum() and source == source.lower()
     )

@@ -267,6 +267,10 @@ def test_sessions_are_bounded_forgotten_and_their_owners(world: World) -> None:
 
 WORDS: list[tuple[str, dict[str, Any], str]] = [
     ("registry.begin", {"source": "My CRM", "made": MADE, "full": False}, "--source: write 1 to 64 small letters"),
+    *(
+        ("registry.begin", {"source": name, "made": MADE, "full": False}, "--source: write 1 to 64 small letters")
+        for name in ("192.0.2.1", "netbox.example", "2001:db8::1", "a@example", "")
+    ),
     ("registry.begin", {"source": "crm", "made": "today", "full": False}, "made: 'today' is no time"),
     ("registry.begin", {"source": "crm", "made": "2026-11-25T00:00:00Z", "full": False}, "has not come yet"),
     ("registry.begin", {"source": "crm", "made": MADE, "full": 1}, "full: is neither true nor false"),
