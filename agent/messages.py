@@ -30,7 +30,7 @@ from agent.body import (
 from agent.ipc import Type, Unexpected
 from agent.listed import Listed
 from agent.model import Endpoint, Observation
-from agent.notice import About, Answered, AnswerTold, Bounced, Due, Go, Heard, Sent, View, Viewed
+from agent.notice import WORKED, About, Answered, AnswerTold, Bounced, Due, Go, Heard, Sent, View, Viewed
 
 _endpoint = lru_cache(4096)(Endpoint)
 
@@ -195,12 +195,22 @@ class InForce(Body):
     sha256: Label = ""
 
 
+def _worked(name: str) -> str:
+    if name not in WORKED:
+        raise ValueError("is not what a role counts")
+    return name
+
+
 class Usage(Body):
-    """What a role's processes take: resident bytes; seconds of processor time and lines logged since they began."""
+    """What a role's processes take: resident bytes; seconds of processor time and lines logged since they began.
+
+    ``work``: of a notifier, how often it did what since then, as agent.notice.WORKED names it.
+    """
 
     resident: Gauge = 0.0
     cpu: Gauge = 0.0
     lines: dict[Counter, Count] = Field(default_factory=dict)
+    work: dict[Annotated[Counter, AfterValidator(_worked)], Count] = Field(default_factory=dict)
 
 
 class Kept(Body):

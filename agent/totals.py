@@ -22,6 +22,8 @@ FILE = "file"
 MAX_COUNTS = 96
 MAX_GAUGES = 32
 
+_WORK = "work/"  # before what a role counts of its work, beside its lines: no name has a stroke
+
 _MOST = (1 << 63) - 1  # what a message holds at most; no honest counter comes near
 
 # These every worker reads of the same interface, so that all tell the same; one of them is listened to.
@@ -113,7 +115,7 @@ class Totals:
 
 
 class Roles:
-    """What the processes of each role took: memory of those that live, processor time and lines of all there were."""
+    """What the processes of each role took: memory of those that live; processor time, lines, work of all there were."""
 
     def __init__(self) -> None:
         self._live: dict[Hashable, tuple[str, Usage]] = {}
@@ -140,7 +142,8 @@ class Roles:
             role: {
                 "resident": resident.get(role, 0.0),
                 "cpu": of["cpu"],
-                "lines": {name: int(count) for name, count in of.items() if name != "cpu"},
+                "lines": _named(of, ""),
+                "work": _named(of, _WORK),
             }
             for role, of in sorted(sums.items())
         }
@@ -162,6 +165,12 @@ def _of_frames(name: str) -> bool:
     return name.startswith(("frames_", "drop_"))
 
 
+def _named(of: Mapping[str, float], place: str) -> dict[str, int]:
+    """Those of lines (""), or of _WORK, under their own names."""
+    there = [name for name in of if name != "cpu" and name.startswith(_WORK) is bool(place)]
+    return {name.removeprefix(place): int(of[name]) for name in there}
+
+
 def _sum(before: Mapping[str, float], told: Usage) -> dict[str, float]:
-    now = {"cpu": told.cpu, **told.lines}
+    now = {"cpu": told.cpu, **told.lines, **{_WORK + name: count for name, count in told.work.items()}}
     return {name: before.get(name, 0) + now.get(name, 0) for name in {**before, **now}}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.logfmt import LINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 PAUSE = 15.0  # seconds between two tellings of a role
 
@@ -34,10 +34,15 @@ def _statm() -> int:
 
 
 class Telling:
-    """When a role tells it: at first, and then each PAUSE at most. ``clock`` only rises."""
+    """When a role tells it: at first, and then each PAUSE at most. ``clock`` only rises.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    ``work``: what it counts of its work, where it does (agent.notice.WORKED).
+    """
+
+    def __init__(self, clock: Callable[[], float], work: Callable[[], Mapping[str, int]] = dict) -> None:
         self._clock = clock
+        self._work = work
+        self._told: Mapping[str, int] = {}
         self._due = float("-inf")
 
     def due(self) -> dict[str, Any] | None:
@@ -45,4 +50,9 @@ class Telling:
         if self._clock() < self._due:
             return None
         self._due = self._clock() + PAUSE
-        return usage()
+        self._told = dict(self._work())
+        return usage() | ({"work": self._told} if self._told else {})
+
+    def until_due(self) -> float | None:
+        """Seconds until what was counted since may be told; None where nothing was: memory is no news."""
+        return None if self._work() == self._told else max(0.0, self._due - self._clock())

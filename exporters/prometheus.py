@@ -52,7 +52,7 @@ class Shown(Collector):
             yield from configuration(snapshot.config, snapshot.limits)
             yield from store(snapshot.store)
             yield from permission(snapshot.permission)
-            yield from telling(snapshot.telling)
+            yield from telling(snapshot.telling, snapshot.roles.get("notifier"))
 
 
 def registry(version: str, snapshot: Callable[[], Snapshot | None]) -> CollectorRegistry:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from agent.cases.case import LIVE
+from agent.notice import WORK
 from exporters.families import by_one, histogram, histograms, many, one
 
 if TYPE_CHECKING:
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from agent.asked import Telling
+    from agent.messages import Usage
     from exporters.families import Row
 
+# What the notifier counts of its work (agent.notice.WORK) -> the family that shows it.
+_DONE = {"mails": "notice_attempts_total", "bounces": "notice_bounces_total", "webhook": "notice_webhook_total"}
 
-def telling(said: Telling | None) -> Iterator[Metric]:
+
+def telling(said: Telling | None, notifier: Usage | None = None) -> Iterator[Metric]:
     """The families; docs/metrics.md says what each means."""
     if said is None:
         return
@@ -42,6 +47,9 @@ def telling(said: Telling | None) -> Iterator[Metric]:
     yield by_one("case_rechecks_total", [("granted", granted), ("refused", refused)])
     yield one("case_write_failures_total", said.failures)
     yield one("case_deletion_timestamp_seconds", said.retention_last_success)
+    done = notifier.work if notifier else {}
+    for what, name in _DONE.items():
+        yield by_one(name, [(how, done.get(f"{what}.{how}", 0)) for how in WORK[what]])
 
 
 def summed(rows: Iterable[Row]) -> list[Row]:

@@ -216,6 +216,7 @@ class Bounces:
         try:
             for key in keys:
                 if ours:
+                    self.counts["ours"] += 1
                     self._seen(key)
                 else:
                     self._leave(key)

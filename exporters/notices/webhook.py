@@ -33,7 +33,7 @@ _AGAIN = (408, 425, 429)  # of 4xx, what is worth another attempt
 
 
 class Webhook:
-    """At an https URL, with a thread of its own. ``counts``: told, again, and given up.
+    """At an https URL, with a thread of its own. ``counts``: as agent.notice.WORK has it; ``counted`` hears of each.
 
     ``now``: seconds since the epoch; ``wait``: sleeps so many seconds.
     """
@@ -45,12 +45,14 @@ class Webhook:
         context: ssl.SSLContext,
         now: Callable[[], float],
         wait: Callable[[float], object] = time.sleep,
+        counted: Callable[[], object] = lambda: None,
     ) -> None:
         self._host, self._port, self._path = url(to)
         self._secret = secret
         self._context = context
         self._now = now
         self._wait = wait
+        self._counted = counted
         self._events: queue.Queue[dict[str, Any]] = queue.Queue(_MOST)
         self.counts: Counter[str] = Counter()
 
@@ -58,16 +60,20 @@ class Webhook:
         threading.Thread(target=self._work, name="webhook", daemon=True).start()
 
     def tell(self, event: dict[str, Any]) -> None:
-        """Tell it, soon. Where too many wait already, it is given up."""
+        """Tell it, soon. Where too many wait already, it is dropped."""
         try:
             self._events.put_nowait(event)
         except queue.Full:
-            self.counts["given_up"] += 1
+            self._count("dropped")
+
+    def _count(self, how: str) -> None:
+        self.counts[how] += 1
+        self._counted()
 
     def _work(self) -> None:
         while True:
             event = self._events.get()
-            self.counts["told" if self.told(event) else "given_up"] += 1
+            self._count("delivered" if self.told(event) else "given_up")
 
     def told(self, event: dict[str, Any]) -> bool:
         """Tell it now, as often as that takes; whether it was taken."""
@@ -79,7 +85,7 @@ class Webhook:
             if 400 <= code < 500 and code not in _AGAIN:
                 return False
             if wait is not None:
-                self.counts["again"] += 1
+                self._count("retried")
                 self._wait(wait)
         return False
 
@@ -106,7 +112,9 @@ def signature(secret: bytes, stamp: str, body: bytes) -> str:
     return hmac.digest(secret, stamp.encode() + b"." + body, "sha256").hex()
 
 
-def opened(to: str, secret: str, ca: str, now: Callable[[], float]) -> Webhook:
+def opened(
+    to: str, secret: str, ca: str, now: Callable[[], float], counted: Callable[[], object] = lambda: None
+) -> Webhook:
     """The webhook of a configuration. Raises ConfigError."""
     if len(secret) < _LEAST:
         raise ConfigError(f"notices.webhook: credential webhook-secret has to have {_LEAST} characters or more")
@@ -114,4 +122,4 @@ def opened(to: str, secret: str, ca: str, now: Callable[[], float]) -> Webhook:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca:
         context.load_verify_locations(ca)
-    return Webhook(to, secret.encode(), context, now)
+    return Webhook(to, secret.encode(), context, now, counted=counted)

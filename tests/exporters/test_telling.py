@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from agent.notice import WORK, WORKED
 from tests.exporters.telling import TELLING
 from tests.exporters.test_prometheus import scraped, snapshot
 
@@ -30,6 +31,20 @@ def test_every_number_is_where_it_belongs() -> None:
         'case_fix_after_seconds_bucket{le="86400.0",step="phone"}': 5,
     }  # fmt: skip
     assert {name: told.get(name) for name in wanted} == wanted
+
+
+def test_what_the_notifier_counts_is_there_from_the_start_and_as_it_tells_it() -> None:
+    before = values(scraped(snapshot(telling=TELLING)))
+    names = {"notice_attempts_total": ("outcome", "mails"), "notice_bounces_total": ("kind", "bounces"),
+             "notice_webhook_total": ("outcome", "webhook")}  # fmt: skip
+    rows = {
+        f'{name}{{{label}="{how}"}}': f"{what}.{how}" for name, (label, what) in names.items() for how in WORK[what]
+    }
+    assert len(rows) == len(WORKED) and {before[row] for row in rows} == {0}
+    work = {name: number for number, name in enumerate(sorted(WORKED), 80)}
+    roles = {"notifier": {"resident": 1.0, "cpu": 1.0, "lines": {}, "work": work}}
+    told = values(scraped(snapshot(telling=TELLING, roles=roles)))
+    assert {row: told[row] for row in rows} == {row: work[name] for row, name in rows.items()}
 
 
 def test_there_are_none_where_nothing_is_kept_and_no_age_where_nothing_waits() -> None:

@@ -59,6 +59,8 @@ _WAITS = "knockfirst_notices_oldest_timestamp_seconds"
 _UNSURE = "knockfirst_notices_uncertain_total"
 _TASK = 'knockfirst_case_task_oldest_timestamp_seconds{channel="%s"}'
 _ENDED = 'knockfirst_notices_total{channel="%s",outcome="%s",step="tell"}'
+_CAME = 'knockfirst_notice_bounces_total{kind="%s"}'
+_HOOK = 'knockfirst_notice_webhook_total{outcome="%s"}'
 _DELETED = "knockfirst_case_deletion_timestamp_seconds"
 _ERASED = "knockfirst_customer_erasures_oldest_timestamp_seconds"
 _UNENDED = "knockfirst_audit_intents_without_outcome"
@@ -341,6 +343,12 @@ CASES = {
             ({_ENDED % ("phone", "wrong"): "0+9x400", _ENDED % ("mail", "sent"): "0+4x400"}, "40m"),
         ),
     ),
+    "KnockfirstBouncesUnreadable": _counter(
+        _CAME % "unreadable", "17m", other=_CAME % "others", early="14m", kind="unreadable"
+    ),
+    "KnockfirstWebhookGivenUp": _counter(
+        _HOOK % "given_up", other=_HOOK % "retried", outcome="given_up"
+    ),
     "KnockfirstTasksOverdue": Case(
         {_TASK % "phone": "-172800x480"}, "31m",
         (
@@ -370,6 +378,7 @@ MORE = {
     "KnockfirstRoleRejected": Case(
         {_REJECTED: "1x80 2x160"}, "21m", (({_REJECTED: "1x80 2x400"}, "40m"),), {"door": "capture", "reason": "json"}
     ),
+    "KnockfirstWebhookGivenUp": _counter(_HOOK % "dropped", other=_HOOK % "delivered", outcome="dropped"),
     "KnockfirstExploitedHoleNew": Case(
         {_SHELL % ("yes", "vulnerable"): "4x240 5x240"}, "62m",
         (({_SHELL % ("yes", "vulnerable"): "4x240 3x240"}, "62m"),), _CVE,
