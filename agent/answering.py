@@ -85,7 +85,7 @@ class Answering:
             self.counts[action] += 1
             return Answer("shown", offered)
         if action not in offered:
-            return Answer("shown", offered)
+            return Answer("done", (), action) if case and self._said(case, action) else Answer("shown", offered)
         if action != STOP and not self._may_say(held.case):
             self.counts["rate"] += 1
             return Answer("rate")
@@ -114,6 +114,15 @@ class Answering:
             return Answer("unavailable")
         self.counts[done.done] += 1
         return done
+
+    def _said(self, case: Case, action: str) -> bool:
+        """Whether this is what has brought the case to where it is: said twice, as by a double click, it is noted."""
+        kind = _EVENTS.get(action)
+        try:
+            events = self._office.book.events(case.id) if kind else []
+        except BookError:
+            return False
+        return any((event.kind, event.time, event.body.get("by")) == (kind, case.since, "customer") for event in events)
 
     def _may_say(self, case: str) -> bool:
         """Whoever has a token may not fill the log with it."""
@@ -159,5 +168,7 @@ class Answering:
 
 
 def _last(case: Case) -> list[Step]:
-    sent = [step for step in case.steps if step.outcome == "sent" and step.way]
-    return [max(sent, key=lambda step: step.made)] if sent else []
+    """The step that was sent last; none where that is said to be wrong already, for an older one was another's."""
+    sent = [step for step in case.steps if step.outcome in ("sent", "wrong") and step.way]
+    last = max(sent, key=lambda step: step.made, default=None)
+    return [last] if last and last.outcome == "sent" else []

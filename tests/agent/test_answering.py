@@ -182,3 +182,33 @@ def test_nobody_fills_the_log_with_a_token_and_a_no_is_heard_all_the_same(told: 
     told.clock.on(600.0)
     other = _reached(told, "open", "192.0.2.200")
     assert told.answers("recheck", told.office.book.token(other))["status"] == "done"
+
+
+@pytest.mark.parametrize("action", ["fixed", "not_ours", "wont_fix", "recheck", "wrong_contact"])
+def test_what_is_said_twice_at_once_is_noted_and_changes_nothing_more(told: World, action: str) -> None:
+    first = told.answers(action)
+    before, events = told.case(), told.office.book.events(told.case().id)
+    assert told.answers(action) == first
+    assert told.case().state == before.state
+    if action in ("fixed", "not_ours", "wont_fix"):
+        assert told.office.book.events(told.case().id) == events
+
+
+def test_what_somebody_else_has_said_was_not_said_by_the_customer(told: World) -> None:
+    """A person at the desk has put it so; a late "fixed" of the customer's is told that it changes nothing."""
+    told.telling.put(told.case().id, Event(told.clock.wall, "claimed", {"by": "uid 0"}))
+    assert told.answers("fixed")["status"] == "shown"
+
+
+def test_a_wrong_contact_said_twice_is_not_about_another_one(told: World) -> None:
+    told.passes(15 * DAY, 3600.0)
+    for step in told.case().steps[1:]:
+        if not step.mail:
+            told.telling.put(told.case().id, Event(told.clock.wall, "done", {"id": step.id, "by": "uid 0"}))
+    for due in told.dues()[1:]:
+        told.sends(due)
+    owner = [step.id for step in told.case().steps if step.kind == "owner" and step.outcome == "sent"]
+    assert owner and told.step("tell").outcome == "sent"
+    for _ in range(2):
+        assert told.answers("wrong_contact")["status"] == "done"
+    assert told.step("owner").outcome == "wrong" and told.step("tell").outcome == "sent"
