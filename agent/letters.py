@@ -20,6 +20,7 @@ from agent.cases.links import links
 from agent.dispatch import due
 from agent.ipc import Type
 from agent.notice import Due, Facts
+from agent.places import mailbox
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -104,7 +105,7 @@ class Letters:
         key = token(self._office, letter.record, WITHDRAW if receipt else REQUEST)
         return Facts(
             message="receipt" if receipt else "request", lang=asked["lang"], operator=config.consent.operator,
-            contact=config.probe.contact.removeprefix("mailto:"), customer=letter.customer,
+            contact=mailbox(config.probe.contact, config.notices.route), customer=letter.customer,
             zone=asked["scope"]["window"]["tz"],
             record=letter.record if receipt else "", receipt=letter.step.id if receipt else "",
             seen=letter.step.made if receipt else 0.0, text=asked["text"],

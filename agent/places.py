@@ -14,6 +14,15 @@ _NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9](
 _URL = re.compile(r"https://(?P<place>[A-Za-z0-9.:\[\]-]+)(?P<path>/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?")
 
 
+def mailbox(*ways: str) -> str:
+    """The first of these that is a mail address, as it is written to; else the first that is anything.
+
+    ``ways``: mail addresses and URLs; ``mailto:`` may stand before an address.
+    """
+    bare = [way.removeprefix("mailto:") for way in ways if way]
+    return next((way for way in bare if MAILBOX.fullmatch(way)), next(iter(bare), ""))
+
+
 def host(place: str) -> tuple[str, int]:
     """The host and port of ``mail.example:587``, ``192.0.2.25:587`` or ``[2001:db8::25]:587``. Raises ValueError."""
     name, _, port = place.rpartition(":")

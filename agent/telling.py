@@ -28,6 +28,7 @@ from agent.exchange.catalogue import catalogue
 from agent.ipc import Type
 from agent.letters import Letters
 from agent.logfmt import Sample
+from agent.places import mailbox
 from agent.rechecks import Rechecks
 from agent.recipients import Recipients, papers, zone
 from agent.retention import TOKEN_DAYS
@@ -205,9 +206,9 @@ class Telling:
             return None
         config = self._office.config
         own = Own(
-            config.consent.operator, config.probe.contact or config.notices.route, lang,
+            config.consent.operator, mailbox(config.probe.contact, config.notices.route), lang,
             zone(self._office, case.customer), offer=config.notices.offer_help and message == "tell",
-            deleted=self._deleted(case),
+            deleted=self._deleted(case), why="wont_fix" if case.state == "will_not_fix" else "",
             links=links(config, message, self._office.book.token(case.id), OFFERED.get(case.state, (STOP,))),
         )  # fmt: skip
         proof = papers(self._office, case.customer, case.address) if asked(assessment) else Papers()

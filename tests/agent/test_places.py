@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.config import check
-from agent.places import host, url
+from agent.places import host, mailbox, url
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,17 @@ def test_a_relay_on_this_machine_needs_no_tls(relay: str) -> None:
     assert (
         check({"notices": {"relay": relay, "sender": "a@example.net", "tls": "none"}}, "k.toml").notices.relay == relay
     )
+
+
+@pytest.mark.parametrize(
+    ("ways", "there"),
+    [
+        (("mailto:probes@isp.example", "abuse@isp.example"), "probes@isp.example"),
+        (("https://isp.example/probes", "abuse@isp.example"), "abuse@isp.example"),
+        (("https://isp.example/probes", ""), "https://isp.example/probes"),
+        (("", "abuse@isp.example"), "abuse@isp.example"),
+        (("", ""), ""),
+    ],
+)
+def test_whom_to_mail(ways: tuple[str, ...], there: str) -> None:
+    assert mailbox(*ways) == there
