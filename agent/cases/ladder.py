@@ -131,8 +131,8 @@ def _at(case: Case, contacts: Sequence[Contact], now: float) -> tuple[float, Nex
         return _closing(case, contacts, now)
     if not case.live or any(step.mail and step.outcome == PENDING for step in case.steps):
         return float("inf"), None
-    if case.state == "human" and not any(step.kind == "human" for step in case.steps):
-        return now, Next("human", "desk", None)  # the customer's answer is a person's to look at
+    if case.state == "human" and not _with_a_person(case):
+        return now, Next("human", "desk", None)  # the customer's answer, or what is new, is a person's to look at
     found = [_climb(case, contacts), _quiet(case, contacts)]
     time, step = min(found, key=lambda each: each[0])
     return (time, step) if time <= now else (time, None)
@@ -158,10 +158,15 @@ def _climb(case: Case, contacts: Sequence[Contact]) -> tuple[float, Next | None]
             if contact is not None or rung.kind == "human":
                 channel = contact.channel if contact else "desk"
                 return _time(case, rung), Next(rung.kind, channel, contact)
-    if case.state == "fixed_claimed" and not any(s.kind == "human" and s.made > case.since for s in case.steps):
-        # The ladder was at its end already. What nothing bears out is a person's again.
-        return case.since + CLAIM, Next("human", "desk", None)
+    if _unfixed(case):
+        # The ladder was at its end already: a person has decided, and what nothing bears out since is his again.
+        return case.since + (CLAIM if case.state == "fixed_claimed" else 0.0), Next("human", "desk", None)
     return float("inf"), None
+
+
+def _with_a_person(case: Case) -> bool:
+    """Whether a person was given the case since it came into its state."""
+    return any(step.kind == "human" and step.made >= case.since for step in case.steps)
 
 
 def _untold(case: Case) -> bool:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent.cases.case import FAILED, PENDING, Case, Event, applied
@@ -174,6 +174,17 @@ def test_who_says_fixed_when_a_person_has_decided_is_a_persons_again_if_nothing_
     assert case.state == "human" and due(case, (), 80 * DAY) is None
 
 
+@pytest.mark.parametrize("answers", [("declined", "claimed", "refuted"), ("declined", "worsened")])
+def test_what_is_new_after_a_person_has_decided_is_a_persons_again(answers: tuple[str, ...]) -> None:
+    case, _ = walked(began(), (), 15 * DAY)
+    for day, answer in enumerate(answers):
+        case = said(case, answer, (16 + day) * DAY)
+    step = due(case, (), 20 * DAY)
+    assert step == Next("human", "desk", None)
+    case = made(case, step, 20 * DAY)
+    assert case.state == "human" and due(case, (), 80 * DAY) is None
+
+
 def test_what_the_relay_has_not_taken_is_waited_for_and_given_up_in_the_end() -> None:
     case = made(began(), Next("tell", "mail", MAIL), 0.0)
     step = case.steps[0]
@@ -263,6 +274,7 @@ PEOPLE = st.lists(st.sampled_from(ALL), unique=True).map(tuple)
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(("critical", "high")), PEOPLE, MOMENTS)
+@example("critical", (), [(14.0, None), (0.0, "declined"), (0.0, "claimed"), (0.0, "refuted")])
 def test_whatever_happens(
     severity: str, contacts: tuple[Contact, ...], moments: list[tuple[float, str | None]]
 ) -> None:
@@ -290,10 +302,10 @@ def test_whatever_happens(
     kinds = [step.kind for step in case.steps if step.kind not in ("quiet", "human")]
     assert len(kinds) == len(set(kinds))
     assert len({step.id for step in case.steps}) == len(case.steps)
-    _ends_at_a_person(case, contacts, now)
+    _ends_at_a_person(case, contacts, now, asked_anew=any(kind in ("claimed", "worsened") for _, kind in moments))
 
 
-def _ends_at_a_person(case: Case, contacts: tuple[Contact, ...], now: float) -> None:
+def _ends_at_a_person(case: Case, contacts: tuple[Contact, ...], now: float, *, asked_anew: bool) -> None:
     """However it stands: left alone, with messages given up, it comes to a person or has come to its end."""
     for _ in range(120):
         now += DAY
@@ -304,6 +316,6 @@ def _ends_at_a_person(case: Case, contacts: tuple[Contact, ...], now: float) -> 
             case = made(case, step, now)
     assert not case.live or case.state in ("human", "will_not_fix")
     if case.state == "human":
-        # Once, and once more for each "fixed" that came later and that nothing bore out.
+        # Once, and once more for each "fixed" that came later and that nothing bore out, and for what got worse.
         many = sum(step.kind == "human" for step in case.steps)
-        assert many == 1 or (many > 1 and case.claimed is not None)
+        assert many == 1 or (many > 1 and asked_anew)
