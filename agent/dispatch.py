@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
 from agent.cases.book import BookError
-from agent.cases.case import PENDING, Event
+from agent.cases.case import PENDING, Event, digest, said
 from agent.cases.counted import no_steps
 from agent.cases.ladder import given_up, stands
 from agent.ipc import Type
@@ -183,8 +183,8 @@ class Dispatch:
         else:
             self._waiting[step.id] = Waits(case.id, self._office.now() + _AGAIN)
 
-    def may(self, ident: str) -> bool:
-        """Whether DATA may follow; a yes is on disk before it is given."""
+    def may(self, ident: str, text: str = "") -> bool:
+        """Whether DATA may follow; a yes, and the text that it is given for, is on disk before it is given."""
         case = self._office.book.cases.get(self._out.get(ident, ""))
         step = case.step(ident) if case else None
         if case is None or step is None or not stands(case, step) or self._stands_against(case):
@@ -192,7 +192,8 @@ class Dispatch:
         try:
             if self._recipients.reached_by(case.customer, step) is None:
                 return False
-            self._put(case.id, Event(self._office.now(), "begun", {"id": ident}))
+            kept = "" if digest(text) == step.sha256 else text  # what is tried again says the same, as a rule
+            self._put(case.id, Event(self._office.now(), "begun", said(ident, text)), text=kept)
         except (AuditError, BookError) as error:
             self._log.error("the findings store cannot be written, and nothing is sent", extra={"error": str(error)})
             return False
@@ -247,6 +248,13 @@ class Dispatch:
             self._arrived.add(ident)  # a mailbox that cannot be marked says so again and again
             self._count(step, "delivered")
         return True
+
+    def about(self, message_id: str) -> tuple[Case, Step] | None:
+        """The case, and the step of it, that a Message-ID is of."""
+        named, ident = self._ids.get(message_id, ("", ""))
+        case = self._office.book.cases.get(named)
+        step = case.step(ident) if case else None
+        return (case, step) if case and step else None
 
     def hurry(self) -> int:
         """Let what was put off be tried now; how many messages that are."""
@@ -323,4 +331,6 @@ def outcome(kind: str, case: Case, step: Step, told: dict[str, Any]) -> Item:
     """What goes on record of how a step went."""
     public = {"step": step.kind, "channel": step.channel, "outcome": told.get("outcome", "bounced")}
     private = {"case": case.id, "step": step.id, "address": case.address, "message_id": step.message_id, **told}
+    if step.sha256:
+        private["sha256"] = step.sha256
     return Item(kind, public, case.customer, private)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from agent.agreeing import REQUEST, WITHDRAW, body_of, overtaken, token
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
-from agent.cases.case import PENDING
+from agent.cases.case import PENDING, digest
 from agent.cases.ladder import given_up
 from agent.cases.links import links
 from agent.dispatch import due
@@ -116,15 +116,15 @@ class Letters:
         """Whether a message of that id is one of these."""
         return ident in self._office.requests.letters
 
-    def may(self, ident: str) -> bool:
-        """Whether DATA may follow; a yes is on record before it is given."""
+    def may(self, ident: str, text: str = "") -> bool:
+        """Whether DATA may follow; a yes, and the digest of what it says, is on record before it is given."""
         letter = self._office.requests.pending.get(ident)
         if letter is None or ident != self._out or overtaken(self._office, letter):
             return False
         try:
             if self._recipients.reached_by(letter.customer, letter.step) is None:
                 return False
-            self._office.record([_item("notice.begun", letter, {})])
+            self._office.record([_item("notice.begun", letter, {"sha256": digest(text)} if text else {})])
         except AuditError:
             return False  # it is tried again; the office has counted it
         return True

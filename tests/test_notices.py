@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from email import message_from_bytes
+from email.policy import default
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +92,12 @@ def line(tmp_path: Path) -> Iterator[Line]:
 def test_a_case_is_told_once(line: Line) -> None:
     line.until(line.sent)
     assert line.arrived() == [(MAIL, line.agent.step("tell").message_id)]
+    # What is kept of it is what arrived, word for word.
+    (kept,) = line.agent.office.book.texts(line.agent.case().id)
+    mail = message_from_bytes(line.relay.mails[0], policy=default)
+    part = mail.get_body(("plain",))
+    assert part is not None
+    assert kept.text == f"{mail['Subject']}\n\n{part.get_content()}".replace("\r\n", "\n") and len(kept.text) > 1000
     assert line.agent.telling.body()["uncertain"] == 0  # type: ignore[index]
 
 

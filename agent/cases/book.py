@@ -48,6 +48,14 @@ STEPS: tuple[Step, ...] = (
         " ON DELETE CASCADE, blob BLOB NOT NULL) STRICT",
         "CREATE INDEX owed_by_owner ON owed (owner)",
     ),
+    (
+        # What was said in messages, word for word, each with the event by which it may go out. Read when asked for.
+        "CREATE TABLE texts (number INTEGER PRIMARY KEY REFERENCES events (number) ON DELETE CASCADE,"
+        " kase BLOB NOT NULL CHECK (length(kase) = 8),"
+        " owner INTEGER NOT NULL REFERENCES customers (number) ON DELETE CASCADE, blob BLOB NOT NULL) STRICT",
+        "CREATE INDEX texts_by_case ON texts (kase)",
+        "CREATE INDEX texts_by_owner ON texts (owner)",
+    ),
 )
 CREDENTIAL = "findings"
 ANSWER = "answer"  # what a token is for
@@ -74,6 +82,14 @@ class Owed(NamedTuple):
 
     item: Item
     size: int
+
+
+class Told(NamedTuple):
+    """What a message said: of which step, and when it was let go out."""
+
+    time: float
+    step: str
+    text: str
 
 
 class Book:
@@ -128,10 +144,13 @@ class Book:
         """An id that no case has."""
         return secrets.token_hex(8)
 
-    def put(self, ident: str, *events: Event, owed: Callable[[Case], Item] | None = None, size: int = 0) -> Case:
+    def put(
+        self, ident: str, *events: Event, owed: Callable[[Case], Item] | None = None, size: int = 0, text: str = ""
+    ) -> Case:
         """Put these on record, all or none, and let them count: the case as it then is. Raises BookError.
 
         ``owed`` gives what the log, of so many entries, is to have of it: no less on record, until it is ``paid``.
+        ``text``: what the message says that the last event is about.
         """
         case = self.cases.get(ident)
         made = case
@@ -143,6 +162,10 @@ class Book:
             for number, told in enumerate(events, self._last + 1):
                 blob = sealed(owner, _place(number, ident), list(told))
                 self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (number, _bytes(ident), owner.number, blob))
+            if text:
+                place, said = self._last + len(events), [events[-1].time, events[-1].body["id"], text]
+                blob = sealed(owner, _text(place, ident), said)
+                self._db.execute("INSERT INTO texts VALUES (?, ?, ?, ?)", (place, _bytes(ident), owner.number, blob))
             debt = Owed(owed(made), size) if owed else None
             if debt:
                 blob = sealed(owner, _debt(self._owes + 1), [*debt.item, size])
@@ -174,6 +197,13 @@ class Book:
             owner = self._owner(case.customer)
             rows = self._db.execute("SELECT number, blob FROM events WHERE kase = ? ORDER BY number", (_bytes(ident),))
             return [Event(*unsealed(owner, _place(number, ident), blob)) for number, blob in rows]
+
+    def texts(self, ident: str) -> list[Told]:
+        """What the messages of a case said, in order. Raises BookError."""
+        with _wrapped():
+            owner = self._owner(self.cases[ident].customer)
+            rows = self._db.execute("SELECT number, blob FROM texts WHERE kase = ? ORDER BY number", (_bytes(ident),))
+            return [Told(*unsealed(owner, _text(number, ident), blob)) for number, blob in rows]
 
     def token(self, ident: str, purpose: str = ANSWER) -> str:
         """By which the customer may answer for a case, without a login; or for what else has an id, for a purpose."""
@@ -317,6 +347,10 @@ class Book:
 
 def _place(number: int, ident: str) -> bytes:
     return number.to_bytes(8, "big") + _bytes(ident)
+
+
+def _text(number: int, ident: str) -> bytes:
+    return b"text" + _place(number, ident)
 
 
 def _debt(number: int) -> bytes:

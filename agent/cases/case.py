@@ -6,6 +6,7 @@ changes nothing: answers come late, and twice.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 # Each state in one sentence, for people; docs/cases.md has the same.
@@ -69,7 +70,8 @@ class Step(NamedTuple):
     """A step of the ladder that was made: by which way, and how it went.
 
     ``way``: which contact, by a digest (agent.cases.ladder.Contact); ``begun``: what was sent may have arrived;
-    ``tries`` and ``tried``: how often the relay put it off, and when last; ``by``, ``result``: of a person's task.
+    ``tries`` and ``tried``: how often the relay put it off, and when last; ``by``, ``result``: of a person's task;
+    ``sha256``: of the text that went out, or may have, "" where it is not known.
     """
 
     id: str
@@ -87,6 +89,7 @@ class Step(NamedTuple):
     uncertain: int = 0
     by: str = ""
     result: str = ""
+    sha256: str = ""
 
     @property
     def mail(self) -> bool:
@@ -124,6 +127,16 @@ class Case(NamedTuple):
 
     def step(self, ident: str) -> Step | None:
         return next((step for step in self.steps if step.id == ident), None)
+
+
+def digest(text: str) -> str:
+    """By which a text that was sent is known again when it is not kept any more: SHA-256 of its UTF-8."""
+    return sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def said(ident: str, text: str) -> dict[str, Any]:
+    """What a ``begun`` event says of a step whose message has this text."""
+    return {"id": ident, **({"sha256": digest(text)} if text else {})}
 
 
 def opened(ident: str, event: Event) -> Case:
@@ -186,7 +199,7 @@ def stepped(step: Step, event: Event) -> Step:
     if step.outcome != PENDING:
         return step
     if kind == "begun":
-        return step._replace(begun=True)
+        return step._replace(begun=True, sha256=event.body.get("sha256", ""))
     if kind in ("later", "uncertain"):
         more = step.uncertain + (kind == "uncertain")
         return step._replace(begun=False, tries=step.tries + 1, tried=time, uncertain=more)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WIDTH, _MOST = 100, 12  # of a screen; names in one line
+_LONG = ("holes", "id", "sha256")  # of an event, what a line has no room for
 _HUES = {"critical": "red", "high": "yellow"}
 Answer = dict[str, Any]
 
@@ -40,6 +41,7 @@ def _parser() -> ArgumentParser:
     made.add_argument("--customer", metavar="REF")
     made = _command(commands, "show", "show one case, and all that happened to it", _show)
     made.add_argument("case", metavar="CASE", help="its id, or the beginning of it")
+    made.add_argument("--texts", action="store_true", help="with what its mails said, word for word")
     made = _command(commands, "close", "close a case; nothing more is said to the customer", _close)
     made.add_argument("case", metavar="CASE")
     made.add_argument("--note", required=True, metavar="TEXT", help="why")
@@ -108,9 +110,31 @@ def listing(rows: list[Answer], on: bool, *, last: bool = True) -> str:
 
 
 def _show(options: Namespace) -> int:
-    (answer,) = _ordered(options, "cases.show", {"case": options.case})
-    print(json.dumps(answer) if options.json else screen(answer, coloured(sys.stdout)))
+    (answer,) = _ordered(options, "cases.show", {"case": options.case, "texts": options.texts})
+    if options.json:
+        print(json.dumps(answer))
+        return 0
+    print(screen(answer, coloured(sys.stdout)))
+    if options.texts:
+        print(letters(answer))
     return 0
+
+
+def letters(answer: Answer) -> str:
+    """What the messages of a case said, word for word; what a call or a letter said is not kept."""
+    if not answer["texts"]:
+        return "\nno message of this case has gone out by mail"
+    steps = {step["id"]: step["kind"] for step in answer["steps"]}
+    return "".join(
+        f"\n--- {steps[told['step']]}, {moment(told['time'])} UTC, SHA-256 {told['sha256']}\n\n"
+        f"{_harmless(told['text'])}"
+        for told in answer["texts"]
+    )
+
+
+def _harmless(text: str) -> str:
+    """Whoever may write to the store says nothing to the terminal of who reads it."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
 
 
 def screen(answer: Answer, on: bool) -> str:
@@ -140,7 +164,7 @@ def _named(names: list[str]) -> str:
 
 
 def _body(body: Answer) -> str:
-    shown = {key: value for key, value in body.items() if value not in ("", None, []) and key not in ("holes", "id")}
+    shown = {key: value for key, value in body.items() if value not in ("", None, []) and key not in _LONG}
     return ", ".join(
         f"{key} {value if not isinstance(value, list) else ' '.join(value)}" for key, value in shown.items()
     )

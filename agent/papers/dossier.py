@@ -70,6 +70,7 @@ def files(held: Held, languages: Iterable[str], verifier: bytes, own: str = "") 
     return {
         **{README[lang]: made(texts, f"dossier.{lang}.txt", told).encode() for lang in languages},
         "entries.jsonl": "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in entries).encode(),
+        "messages.txt": "".join(_messages(held.cases)).encode(),
         "cases.json": (json.dumps(held.cases, ensure_ascii=False, indent=1) + "\n").encode(),
         **{name: _table(name, rows) for name, rows in tables.items()},
         "proof.json": joined(iter(held.proof)).encode(),
@@ -91,7 +92,8 @@ _COLUMNS = {
     ),
     "reads.csv": ("time", "entry", "kind", "what", "uid", "user", "by", "of"),
     "notices.csv": (
-        "time", "entry", "kind", "case", "step", "channel", "role", "to", "outcome", "message_id", "detail",
+        "time", "entry", "kind", "case", "step", "channel", "role", "to", "outcome", "message_id", "sha256",
+        "detail",
     ),
     "servers.csv": _FACTS,
 }  # fmt: skip
@@ -138,8 +140,21 @@ def _notices(entries: list[Row]) -> Iterator[Row]:
                 "time": each["time"], "entry": each["number"], "kind": each["kind"], "case": said.get("case"),
                 "step": each["public"].get("step"), "channel": said.get("channel"), "role": said.get("role"),
                 "to": said.get("to"), "outcome": said.get("outcome"), "message_id": said.get("message_id"),
+                "sha256": said.get("sha256"),
                 "detail": said.get("detail") or said.get("status"),
             }  # fmt: skip
+
+
+def _messages(cases: list[Row]) -> Iterator[str]:
+    """What he was told, word for word: the SHA-256 of each text is with it, and in the entry that says it was sent."""
+    steps = {step["id"]: step for case in cases for step in case["steps"]}
+    told = [(text["time"], case["id"], text) for case in cases for text in case.get("texts", ())]
+    for time, case, text in sorted(told, key=lambda each: each[0]):
+        step = steps[text["step"]]
+        yield (
+            f"{'=' * 78}\n{_moment(time)}  case {case}  {step['kind']} ({step['channel']})\n"
+            f"Message-ID {step['message_id']}\nSHA-256 {text['sha256']}\n{'=' * 78}\n{text['text']}\n"
+        )
 
 
 def _dated(fact: list[Any]) -> list[Any]:

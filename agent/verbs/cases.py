@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.audit.entry import Item
 from agent.cases.book import BookError
-from agent.cases.case import PENDING, STATES, Event, takes
+from agent.cases.case import PENDING, STATES, Event, digest, takes
 from agent.cases.severity import SEVERITIES
 from agent.errors import ConfigError, InputError
 from agent.recipients import Recipients
@@ -17,6 +17,7 @@ from agent.recipients import Recipients
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from agent.cases.book import Told
     from agent.cases.case import Case, Step
     from agent.office import Office, Who
 
@@ -48,18 +49,28 @@ def listed(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str
 
 
 def shown(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str, Any]]:
-    """``case``: {"case": {...}, "steps": [...], "events": [...]}. Raises InputError, AuditError, ConfigError."""
+    """``case``: {"case": {...}, "steps": [...], "events": [...]}, and with ``texts``, "texts": what mails said.
+
+    Raises InputError, AuditError, ConfigError.
+    """
     case = named(office, words)
     office.record([Item("finding.read", {"uid": who.uid, "what": "case"}, case.customer, {"case": case.id})])
     try:
         events = office.book.events(case.id)
+        texts = [written(told) for told in office.book.texts(case.id)] if words.get("texts") is True else None
     except BookError as error:
         raise ConfigError(str(error)) from None
     yield {
         "case": row(case) | {"holes": list(case.holes), "exploited": list(case.exploited), "asked": case.asked},
         "steps": [step._asdict() | {"way": ""} for step in case.steps],
         "events": [{"time": event.time, "kind": event.kind, "body": _plain(event)} for event in events],
+        **({} if texts is None else {"texts": texts}),
     }
+
+
+def written(told: Told) -> dict[str, Any]:
+    """What a message said, with the digest that the log has of it."""
+    return told._asdict() | {"sha256": digest(told.text)}
 
 
 def closed(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from agent.errors import ConfigError, InputError
 from agent.schema import FINDINGS
 from agent.store import beside, facts
 from agent.verbs import sessions
+from agent.verbs.cases import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +110,7 @@ def _cases(office: Office, customer: str) -> Iterator[Answer]:
                 "id": case.id, "address": case.address, "severity": case.severity, "state": case.state,
                 "opened": case.opened, "since": case.since, "build": case.build, "holes": list(case.holes),
                 "exploited": list(case.exploited), "steps": [step._asdict() for step in case.steps],
-                "events": events,
+                "events": events, "texts": [written(told) for told in office.book.texts(case.id)],
             }  # fmt: skip
 
 

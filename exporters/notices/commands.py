@@ -76,7 +76,7 @@ def preview(options: Namespace) -> int:
         print(texts.script(facts, own) if facts.message == "phone" else texts.letter_text(facts, own), end="")
         return 0
     mail = texts.rendered(facts, own)
-    print(mail.html if options.html else f"{mail.subject}\n\n{mail.text}", end="")
+    print(mail.html if options.html else texts.whole(mail), end="")
     return 0
 
 

@@ -26,7 +26,6 @@ from agent.errors import ConfigError
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
 from agent.messages import NotifierSection, validated
-from agent.notice import WORK
 from agent.notify import PULSE, READY, STOPPING
 from agent.usage import Telling
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from agent.notice import Due
     from exporters.notices.bounces import Bounces
     from exporters.notices.mail import Relay
+    from exporters.notices.texts import Mail
     from exporters.notices.webhook import Webhook
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, or wants something else that takes a new process
@@ -63,7 +63,6 @@ class Tools:
         self._log = log
         self._sample = Sample()
         password = secret(credentials, "relay-password", "notices.user") if section.user else ""
-        self.news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # is rung by the webhook's thread
         if not (section.user + password).isascii():
             raise ConfigError("notices.user: name and password are said in ASCII; have the relay give others")
         self.relay: Relay = mail.Relay(section, mail.tls(section), password, self._trouble, time.monotonic)
@@ -78,9 +77,7 @@ class Tools:
             from exporters.notices import webhook
 
             given = secret(credentials, "webhook-secret", "notices.webhook")
-            self.webhook = webhook.opened(
-                section.webhook, given, section.ca, time.time, lambda: os.eventfd_write(self.news, 1)
-            )
+            self.webhook = webhook.opened(section.webhook, given, section.ca, time.time)
             self.webhook.begin()
 
     def _trouble(self, stage: str, code: int) -> None:
@@ -104,7 +101,7 @@ class Notifier:
         self._committed = False
         self._anew = False
         self._unreadable = 0
-        self._usage = Telling(time.monotonic, self._work)
+        self._usage = Telling(time.monotonic)
         self._sample = Sample()
         self.counts: Counter[str] = Counter()
         self.over = False
@@ -136,17 +133,10 @@ class Notifier:
     def _until(self) -> float | None:
         """Seconds until something is to be looked at; None for never."""
         bounces = self._tools.bounces
-        ends = [self._tools.relay.until_idle(), bounces.until_due() if bounces else None, self._usage.until_due()]
+        ends = [self._tools.relay.until_idle(), bounces.until_due() if bounces else None]
         return min((end for end in ends if end is not None), default=None)
 
     def _look(self) -> None:
-    def _work(self) -> dict[str, int]:
-        """What is told of it: agent.notice.WORKED."""
-        tools = self._tools
-        counts = {"mails": self.counts, "bounces": tools.bounces, "webhook": tools.webhook}
-        done = {what: of if isinstance(of, Counter) else of.counts for what, of in counts.items() if of is not None}
-        return {f"{what}.{how}": done[what][how] for what in done for how in WORK[what]}
-
         self._tools.relay.look()
         if taken := self._usage.due():
             self._tell(Type.USAGE, taken)
@@ -194,11 +184,8 @@ class Notifier:
         poll.register(self._bell, select.POLLIN)
         poll.register(link, select.POLLIN)
         with PULSE.waiting():
-        poll.register(self._tools.news, select.POLLIN)
             ready = {descriptor for descriptor, _ in poll.poll(None if seconds is None else seconds * 1000)}
         if link.fileno() not in ready:
-        if self._tools.news in ready:
-            os.eventfd_read(self._tools.news)
             return
         try:
             data = link.recv(_CHUNK, MSG_DONTWAIT)
@@ -236,10 +223,11 @@ class Notifier:
     # One message.
 
     def _send(self, due: Due) -> None:
-        from exporters.notices import mail
+        from exporters.notices import mail, texts
 
         try:
-            content = self._rendered(due)
+            said = texts.rendered(due.facts, self._tools.section.templates)
+            content = self._written(due, said)
         except ConfigError:
             # What is wrong may have been quoted from the facts: the command says it to who may read them.
             self._log.error("a template cannot be used; `knockfirst notices preview` says why")
@@ -250,20 +238,18 @@ class Notifier:
             return
         letter = mail.Letter(self._tools.section.sender, due.to, due.message_id, content)
         try:
-            outcome = self._tools.relay.deliver(letter, lambda: self._may(due.id))
+            outcome = self._tools.relay.deliver(letter, lambda: self._may(due.id, texts.whole(said)))
         except NoLeaveError:
             outcome = mail.Outcome("later", 0, "leave")
         finally:
             self._asked = ""
         self._ended(due, *outcome)
 
-    def _rendered(self, due: Due) -> bytes:
+    def _written(self, due: Due, said: Mail) -> bytes:
         from exporters.notices.formats import xarf
         from exporters.notices.message import Attachment, Envelope, built
-        from exporters.notices.texts import rendered
 
         section = self._tools.section
-        said = rendered(due.facts, section.templates)
         name = due.facts.operator or section.operator
         envelope = Envelope(section.sender, name, due.to, due.message_id)
         more = []
@@ -271,10 +257,10 @@ class Notifier:
             more = [Attachment("xarf.json", "application/json", json.dumps(xarf(due.facts), indent=1).encode())]
         return built(envelope, said.subject, said.text, said.html, due.facts.lang, datetime.now(UTC), more)
 
-    def _may(self, step: str) -> bool:
+    def _may(self, step: str, text: str) -> bool:
         """Ask for leave: the next word to the relay is DATA. From a yes on, what becomes of it has to be told."""
         self._asked, self._leave = step, None
-        self._tell(Type.ABOUT, {"id": step})
+        self._tell(Type.ABOUT, {"id": step, "text": text})
         deadline = time.monotonic() + _LEAVE
         while self._leave is None:
             left = deadline - time.monotonic()

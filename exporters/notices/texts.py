@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import ConfigError
-from agent.notice import MESSAGES
+from agent.notice import MAX_TEXT, MESSAGES
 from agent.templates import Made, Templates, own_files
 from exporters.notices import blocks
 from exporters.notices.told import links, told
@@ -58,7 +58,15 @@ def rendered(facts: Facts, own: str = "") -> Mail:
         raise ValueError(f"{facts.message} is no mail")
     made, parts = _made(facts, own)
     subject = _subject(made, parts, facts)
-    return Mail(subject, blocks.plain(parts[1:]), _page(parts[1:], subject, facts, own))
+    mail = Mail(subject, blocks.plain(parts[1:]), _page(parts[1:], subject, facts, own))
+    if (length := len(whole(mail))) > MAX_TEXT:
+        raise ConfigError(f"{made.path}: comes to {length} characters; a message has {MAX_TEXT} at most")
+    return mail
+
+
+def whole(mail: Mail) -> str:
+    """Subject, empty line and text of a message: what is kept of it, and what it is known by."""
+    return f"{mail.subject}\n\n{mail.text}"
 
 
 def script(facts: Facts, own: str = "") -> str:
@@ -80,8 +88,7 @@ def any_of(facts: Facts, own: str = "") -> str:
     """The text of a message, whichever it is, with its subject. Raises ConfigError as ``rendered``."""
     if facts.message not in MAIL:
         return script(facts, own) if facts.message == "phone" else letter_text(facts, own)
-    mail = rendered(facts, own)
-    return f"{mail.subject}\n\n{mail.text}"
+    return whole(rendered(facts, own))
 
 
 def unequal(own: str = "") -> list[str]:

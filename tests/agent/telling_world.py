@@ -51,6 +51,11 @@ def agreed(customer: str, prefix: str, now: float) -> list[Item]:
     ]  # fmt: skip
 
 
+def text_of(due: Due) -> str:
+    """What the notifier makes of it, as far as this world goes."""
+    return f"About your mail server\n\nThis {due.facts.message} is about {due.facts.address}.\n"
+
+
 SENT = frozenset({Type.DUE, Type.GO, Type.HEARD, Type.ANSWERED})
 
 
@@ -115,7 +120,7 @@ class World:
         assert self.telling.took(self.notifier, kinds[type(message)], message)
 
     def about(self, due: Due) -> bool:
-        self.says(About(id=due.id))
+        self.says(About(id=due.id, text=text_of(due)))
         return bool(self.heard(Type.GO)[-1]["go"])
 
     def sends(self, due: Due, outcome: Any = "sent", code: int = 250) -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from agent.audit.entry import Item
 from agent.audit.log import AuditError
+from agent.cases.case import digest
 from agent.consent.written import body
 from agent.lab import leave
 from agent.leave import Refusal
 from agent.notice import Bounced, Sent
 from tests.agent import leaving
 from tests.agent.asking_world import Asking, asking, decided, refusals
-from tests.agent.telling_world import CUSTOMER, MAIL, OWNER
+from tests.agent.telling_world import CUSTOMER, MAIL, OWNER, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,8 @@ def test_a_letter_has_one_message_id_that_is_on_record_first(world: Asking) -> N
     assert entry.private["message_id"] == due.message_id and entry.private["to"] == due.to
     assert OWNER not in str(entry.public) and due.message_id.endswith("@isp.example>")
     assert world.about(due)
-    assert [each.private["step"] for each in world.logged("notice.begun")] == [due.id]
+    (begun,) = world.logged("notice.begun")
+    assert (begun.private["step"], begun.private["sha256"]) == (due.id, digest(text_of(due)))
     world.goes()  # nobody knows what became of it
     world.comes()
     world.passes(120)

@@ -8,12 +8,13 @@ import pytest
 
 from agent.audit.log import AuditError
 from agent.cases.book import BookError
+from agent.cases.case import digest
 from agent.lab import leave
 from agent.messages import Snapshot
-from agent.notice import Bounced, Due, Sent
+from agent.notice import About, Bounced, Due, Sent
 from tests.agent.cases.servers import CURRENT, OLD
 from tests.agent.leaving import HOST, NET, OTHER_HOST, OTHER_NET, Clock
-from tests.agent.telling_world import CUSTOMER, MAIL, NOTICES, OWNER, World, agreed, contacts, world
+from tests.agent.telling_world import CUSTOMER, MAIL, NOTICES, OWNER, World, agreed, contacts, text_of, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -395,6 +396,39 @@ def test_the_pace_holds(tmp_path: Path) -> None:
             made.sends(due)
         made.passes(60, 1.0)
         assert len(made.dues()) == 8
+
+
+def test_what_a_message_said_is_on_record_before_it_may_go_out(told: World) -> None:
+    (due,) = told.dues()
+    book, case = told.office.book, told.case()
+    assert book.texts(case.id) == []
+    assert told.about(due)
+    (kept,) = book.texts(case.id)
+    assert (kept.step, kept.text) == (due.id, text_of(due)) and told.step("tell").sha256 == digest(kept.text)
+    told.says(Sent(id=due.id, outcome="later", code=451))
+    assert not told.logged("notice.sent")
+    told.passes(DAY, HOUR)
+    told.sends(told.dues()[-1])
+    # Tried again it says the same, which is kept once; another text would be kept beside it.
+    assert book.texts(case.id) == [kept]
+    told.passes(60)
+    (entry,) = told.logged("notice.sent")
+    assert entry.private["sha256"] == digest(kept.text) and "sha256" not in entry.public
+
+
+def test_a_message_that_says_another_thing_when_it_is_tried_again_is_kept_beside_the_first(told: World) -> None:
+    (due,) = told.dues()
+    for text in ("one", "two", "two"):
+        told.says(About(id=due.id, text=text))
+        told.says(Sent(id=due.id, outcome="later", code=451))
+        told.passes(DAY, HOUR)
+    assert [each.text for each in told.office.book.texts(told.case().id)] == ["one", "two"]
+
+
+def test_what_may_not_go_out_is_not_kept(told: World) -> None:
+    (due,) = told.dues()
+    told.office.record([leave.objected(CUSTOMER, None, told.clock.wall)])
+    assert not told.about(due) and told.office.book.texts(told.case().id) == []
 
 
 def test_without_a_relay_telling_is_a_persons_task_and_that_is_said_once(

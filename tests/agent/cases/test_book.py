@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from agent.cases.book import Book, BookError
-from agent.cases.case import Case, Event
+from agent.cases.book import STEPS, Book, BookError, Told
+from agent.cases.case import Case, Event, digest, said
 from agent.errors import ConfigError
 from agent.keyfile import secret
 from agent.schema import FINDINGS, FINDINGS_KEY, lock
+from agent.schema import opened as database
 from tests.agent.cases.servers import OLD
 
 CUSTOMER, ADDRESS, HOST_NAME = "canary-customer", "203.0.113.77", "canary.example.org"
@@ -68,6 +69,64 @@ def test_nothing_of_it_is_in_clear_on_the_disk(tmp_path: Path) -> None:
     (tmp_path / FINDINGS).parent.chmod(0o755)
     lock(tmp_path)
     assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+TEXT = "About your server\n\nThe canary sings on 203.0.113.77.\n"
+
+
+def test_what_a_message_said_is_kept_with_the_leave_to_send_it(tmp_path: Path) -> None:
+    book = opened(tmp_path)
+    case = began(book)
+    book.put(case.id, stepped())
+    case = book.put(case.id, Event(3.0, "begun", said("aaaaaaaa", TEXT)), text=TEXT)
+    assert book.texts(case.id) == [Told(3.0, "aaaaaaaa", TEXT)] and case.steps[0].sha256 == digest(TEXT)
+    other = began(book, "c-2", "192.0.2.9")
+    assert book.texts(other.id) == []
+    on_disk = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"canary" not in on_disk and ADDRESS.encode() not in on_disk
+    book.close()
+    again = opened(tmp_path)
+    assert again.cases == {case.id: case, other.id: other} and again.texts(case.id) == [Told(3.0, "aaaaaaaa", TEXT)]
+    again.close()
+
+
+@pytest.mark.parametrize("gone", ["deleted", "erased"])
+def test_what_a_message_said_goes_with_its_case_and_its_customer(tmp_path: Path, gone: str) -> None:
+    book = opened(tmp_path)
+    case = began(book)
+    book.put(case.id, stepped(), Event(3.0, "begun", said("aaaaaaaa", TEXT)), text=TEXT)
+    (blob,) = book._db.execute("SELECT blob FROM texts").fetchone()
+    assert blob in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    if gone == "deleted":
+        book.delete(case.id, until=9.0)
+        book.truncate()
+    else:
+        book.erase(CUSTOMER)
+    assert not book._db.execute("SELECT 1 FROM texts").fetchall()
+    assert blob not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    book.close()
+
+
+def test_a_text_opens_in_its_own_place_alone(tmp_path: Path) -> None:
+    book = opened(tmp_path)
+    case = began(book)
+    book.put(case.id, stepped(), Event(3.0, "begun", said("aaaaaaaa", TEXT)), text=TEXT)
+    book._db.execute("UPDATE texts SET blob = (SELECT blob FROM events WHERE number = texts.number)")
+    with pytest.raises(BookError, match="does not open"):
+        book.texts(case.id)
+    book.close()
+
+
+def test_a_store_from_before_texts_were_kept_goes_on(tmp_path: Path) -> None:
+    older = database(tmp_path / FINDINGS, STEPS[:2])
+    older.close()
+    secret(tmp_path / FINDINGS_KEY, "the key of the findings store", make=True)
+    book = opened(tmp_path)
+    case = began(book)
+    assert book.texts(case.id) == []
+    book.put(case.id, stepped(), Event(3.0, "begun", said("aaaaaaaa", TEXT)), text=TEXT)
+    assert len(book.texts(case.id)) == 1
+    book.close()
 
 
 def test_another_key_opens_nothing(tmp_path: Path) -> None:

@@ -61,6 +61,14 @@ def test_a_case_with_very_many_holes_fits_on_a_screen() -> None:
     assert "CVE-2021-1011, and 88 more" in " ".join(shown.split())
 
 
+def test_what_mails_said_is_printed_and_says_nothing_to_the_terminal() -> None:
+    told = {"time": 60.0, "step": "a-1", "text": "Subject\n\nred \x1b[31m\n", "sha256": "0" * 64}
+    answer = {"steps": [{"id": "a-1", "kind": "tell"}], "texts": [told]}
+    text = cases.letters(answer)
+    assert "--- tell, 1970-01-01 00:01 UTC, SHA-256 000" in text and "\n\nSubject\n\nred  [31m\n" in text
+    assert "no message" in cases.letters(answer | {"texts": []})
+
+
 def test_messages_are_an_agents(state: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     for what in ("queue", "send", "status"):
         assert main(["notices", what, *state]) == 69

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -74,8 +75,8 @@ def test_all_of_it_is_there_and_nothing_of_anybody_else(there: list[str], tmp_pa
     files = exported(there, out)
     assert not os.stat(out).st_mode & 0o077 and not list(tmp_path.glob(".*.part"))
     assert set(files) == {
-        "LEESMIJ.txt", "README.txt", "entries.jsonl", "cases.json", "probes.csv", "reads.csv", "notices.csv",
-        "servers.csv", "proof.json", "verify.py",
+        "LEESMIJ.txt", "README.txt", "entries.jsonl", "cases.json", "messages.txt", "probes.csv", "reads.csv",
+        "notices.csv", "servers.csv", "proof.json", "verify.py",
     }  # fmt: skip
     whole = b"\n".join(files.values()).decode()
     assert not [word for word in (STAYS, STAYS_HOST, STAYS_NET, "bakkerij", "owner@crm-5") if word in whole]
@@ -101,6 +102,11 @@ def test_all_of_it_is_there_and_nothing_of_anybody_else(there: list[str], tmp_pa
     assert due["message_id"] == sent["message_id"] and due["time"].endswith("Z")
     (case,) = json.loads(files["cases.json"])
     assert case["address"] == GONE_HOST and [event["kind"] for event in case["events"]][:2] == ["opened", "step"]
+    # What he was told is there word for word, and the log's proof vouches for it.
+    (told,) = case["texts"]
+    assert told["text"] in files["messages.txt"].decode() and GONE_HOST in told["text"]
+    assert hashlib.sha256(told["text"].encode()).hexdigest() == told["sha256"] == sent["sha256"]
+    assert told["sha256"] in files["messages.txt"].decode() and not due["sha256"]
     assert {row["address"] for row in rows(files, "servers.csv")} == {GONE_HOST}
     assert GREETING in {row["value"] for row in rows(files, "servers.csv")}
     for readme, word in (("README.txt", "everything"), ("LEESMIJ.txt", "alles")):

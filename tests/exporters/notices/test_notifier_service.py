@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import ipc, usage
+from agent import ipc
 from agent.ipc import Type
 from agent.lab.relay import HANG_UP, Scripted, context
 from agent.messages import validated
-from agent.notice import WORKED
 from exporters.notices import service
 from exporters.notices.examples import example
 from tests.ends import End
@@ -116,7 +115,6 @@ class Inside(Role):
 
     def start(self, link: socket.socket, lifeline: socket.socket, environment: dict[str, str]) -> None:
         self.codes: list[int] = []
-        os.environ.update(environment)
         words = [f"agent={link.detach()}", f"lifeline={lifeline.detach()}"]
         self.thread = threading.Thread(target=lambda: self.codes.append(service.main(words)), daemon=True)
         self.thread.start()
@@ -152,22 +150,10 @@ def begun() -> Iterator[Callable[..., Role]]:
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Role]]:
     """As a process, as it is; and as a thread, where what it does is measured."""
     if request.param is Inside:
-        alone(monkeypatch)
+        monkeypatch.setattr(os, "environ", dict(os.environ))
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("notifier"))
     yield from beginning(request.param)
-
-
-@pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Role]]:
-    """As a thread alone, where its clocks are changed."""
-    alone(monkeypatch)
-    yield from beginning(Inside)
-
-
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread leaves alone what is of the whole process."""
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("notifier"))
 
 
 def beginning(kind: type[Role]) -> Iterator[Callable[..., Role]]:
@@ -188,7 +174,8 @@ def test_several_go_by_one_connection_and_as_the_agent_says(there: Scripted, eit
     role.due("00000001")
     role.due("00000002", message="owner")
     role.due("00000003")
-    assert role.hears(Type.ABOUT) == {"id": "00000001"}
+    about = role.hears(Type.ABOUT)
+    assert about["id"] == "00000001"
     assert "DATA" not in there.verbs()
     assert role.silent(), "one at a time"
     role.link.send(Type.GO, {"id": "00000099", "go": True})
@@ -220,7 +207,7 @@ def test_killed_after_leave_there_was_one_data_and_nothing_is_told(there: Script
     there.says["END"] = "250-2.0.0 not yet"  # a reply that does not come to its end
     role = begun(told(there.port))
     role.due()
-    role.link.send(Type.GO, role.hears(Type.ABOUT) | {"go": True})
+    role.link.send(Type.GO, {"id": role.hears(Type.ABOUT)["id"], "go": True})
     until(lambda: there.mails)
     role.end(signal.SIGKILL)
     assert role.link.connection.fileno() == -1
@@ -232,7 +219,7 @@ def test_who_is_asked_to_end_in_the_middle_tells_first_what_became_of_it(begun: 
         role = begun(told(there.port))
         role.due()
         role.due("00000002")
-        role.link.send(Type.GO, role.hears(Type.ABOUT) | {"go": True})
+        role.link.send(Type.GO, {"id": role.hears(Type.ABOUT)["id"], "go": True})
         until(lambda: there.mails)
         role.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
@@ -253,7 +240,7 @@ def test_an_agent_that_dies_is_followed_by_one_that_says_anew(
     role.due("00000002")
     about = role.hears(Type.ABOUT)
     if when == "after leave":
-        role.link.send(Type.GO, about | {"go": True})
+        role.link.send(Type.GO, {"id": about["id"], "go": True})
     role.next_agent()
     assert role.silent(), "what the one before wanted is forgotten"
     assert there.verbs().count("DATA") == (when == "after leave")
@@ -292,34 +279,6 @@ def test_bounces_are_told_and_marked_when_the_agent_has_them(
 
 
 def test_no_line_of_any_level_tells_of_anybody(begun: Callable[..., Role], tmp_path: Path) -> None:
-def test_what_it_counts_reaches_the_agent_though_nothing_else_happens(
-    there: Scripted, inside: Callable[..., Role], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(usage, "PAUSE", 0.05)
-    for place in ("new", "cur", "tmp"):
-        (tmp_path / "mail" / place).mkdir(parents=True)
-    (tmp_path / "mail/new/1").write_text(postfix("<abc.1@isp.example>", "failed", "5.1.1"))
-    (tmp_path / "mail/new/2").write_text(OTHERS["out of office"])
-    (tmp_path / "webhook-secret").write_text("sixteen letters!")
-    there.says["MAIL"] = "451 4.3.0 later"
-    keys = {"bounces": str(tmp_path / "mail"), "webhook": "https://127.0.0.1:1/"}
-    role = inside(told(there.port, **keys), tmp_path)
-    bounce = role.hears(Type.BOUNCED)
-    role.link.send(Type.HEARD, {"message_id": bounce["message_id"], "ours": True})
-    role.due()
-    assert role.hears(Type.SENT)["outcome"] == "later"
-    wanted = {"mails.later": 1, "mails.sent": 0, "bounces.ours": 1, "bounces.others": 1, "bounces.unreadable": 0}
-
-    def counted() -> bool:
-        received = ipc.Link.receive(role.link)
-        assert received and received[0] is Type.USAGE
-        work = validated(Type.USAGE, received[1]).work
-        assert work.keys() == WORKED
-        return wanted.items() <= work.items() and work["webhook.retried"] > 0
-
-    until(counted)
-
-
     authority = Authority(tmp_path)
     authority.issue("relay")
     (tmp_path / "relay-password").write_text("canary-password\n")
@@ -339,7 +298,7 @@ def test_what_it_counts_reaches_the_agent_though_nothing_else_happens(
             role.due(message="contact")
             received = role.link.receive()
             if received and received[0] is Type.ABOUT:
-                role.link.send(Type.GO, received[1] | {"go": True})
+                role.link.send(Type.GO, {"id": received[1]["id"], "go": True})
                 role.hears(Type.SENT)
         role.due(to="canary no address")
         role.hears(Type.SENT)
