@@ -6,6 +6,7 @@ Times are seconds since the epoch, days are ISO dates; "" is: not known, or none
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +15,17 @@ from agent.body import Address, Body, Count, Id, Label, Port, Time
 
 # What a customer may answer with the links of a notice. "stop" is an objection, and is heard at once.
 ACTIONS = ("agree", "fixed", "recheck", "wrong_contact", "not_ours", "wont_fix", "stop")
+
+# What the notifier counts of its work, and how each went: mails by what the relay made of each attempt, mails in
+# notices.bounces by what they were, and what the webhook was told.
+WORK = MappingProxyType(
+    {
+        "mails": ("sent", "later", "refused", "cancelled", "uncertain"),
+        "bounces": ("ours", "others", "unreadable", "unmarked"),
+        "webhook": ("delivered", "retried", "given_up", "dropped"),
+    }
+)
+WORKED = frozenset(f"{what}.{how}" for what, ways in WORK.items() for how in ways)
 
 # Where they lead, under consent.public_url: this, the token, and the action as a fragment, which no server gets to see.
 ANSWERS = "/answers/"

@@ -26,6 +26,7 @@ from agent.errors import ConfigError
 from agent.ipc import Type
 from agent.logfmt import Sample, begin
 from agent.messages import NotifierSection, validated
+from agent.notice import WORK
 from agent.notify import PULSE, READY, STOPPING
 from agent.usage import Telling
 
@@ -62,6 +63,7 @@ class Tools:
         self.section = section
         self._log = log
         self._sample = Sample()
+        self.news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # is rung by the webhook's thread
         password = secret(credentials, "relay-password", "notices.user") if section.user else ""
         if not (section.user + password).isascii():
             raise ConfigError("notices.user: name and password are said in ASCII; have the relay give others")
@@ -77,7 +79,9 @@ class Tools:
             from exporters.notices import webhook
 
             given = secret(credentials, "webhook-secret", "notices.webhook")
-            self.webhook = webhook.opened(section.webhook, given, section.ca, time.time)
+            self.webhook = webhook.opened(
+                section.webhook, given, section.ca, time.time, lambda: os.eventfd_write(self.news, 1)
+            )
             self.webhook.begin()
 
     def _trouble(self, stage: str, code: int) -> None:
@@ -101,7 +105,7 @@ class Notifier:
         self._committed = False
         self._anew = False
         self._unreadable = 0
-        self._usage = Telling(time.monotonic)
+        self._usage = Telling(time.monotonic, self._work)
         self._sample = Sample()
         self.counts: Counter[str] = Counter()
         self.over = False
@@ -133,8 +137,15 @@ class Notifier:
     def _until(self) -> float | None:
         """Seconds until something is to be looked at; None for never."""
         bounces = self._tools.bounces
-        ends = [self._tools.relay.until_idle(), bounces.until_due() if bounces else None]
+        ends = [self._tools.relay.until_idle(), bounces.until_due() if bounces else None, self._usage.until_due()]
         return min((end for end in ends if end is not None), default=None)
+
+    def _work(self) -> dict[str, int]:
+        """What is told of it: agent.notice.WORKED."""
+        tools = self._tools
+        counts = {"mails": self.counts, "bounces": tools.bounces, "webhook": tools.webhook}
+        done = {what: of if isinstance(of, Counter) else of.counts for what, of in counts.items() if of is not None}
+        return {f"{what}.{how}": done[what][how] for what in done for how in WORK[what]}
 
     def _look(self) -> None:
         self._tools.relay.look()
@@ -183,8 +194,11 @@ class Notifier:
         poll = select.poll()
         poll.register(self._bell, select.POLLIN)
         poll.register(link, select.POLLIN)
+        poll.register(self._tools.news, select.POLLIN)
         with PULSE.waiting():
             ready = {descriptor for descriptor, _ in poll.poll(None if seconds is None else seconds * 1000)}
+        if self._tools.news in ready:
+            os.eventfd_read(self._tools.news)
         if link.fileno() not in ready:
             return
         try:

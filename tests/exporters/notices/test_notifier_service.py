@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent import ipc
+from agent import ipc, usage
 from agent.ipc import Type
 from agent.lab.relay import HANG_UP, Scripted, context
 from agent.messages import validated
+from agent.notice import WORKED
 from exporters.notices import service
 from exporters.notices.examples import example
 from tests.ends import End
@@ -115,6 +116,7 @@ class Inside(Role):
 
     def start(self, link: socket.socket, lifeline: socket.socket, environment: dict[str, str]) -> None:
         self.codes: list[int] = []
+        os.environ.update(environment)
         words = [f"agent={link.detach()}", f"lifeline={lifeline.detach()}"]
         self.thread = threading.Thread(target=lambda: self.codes.append(service.main(words)), daemon=True)
         self.thread.start()
@@ -150,10 +152,22 @@ def begun() -> Iterator[Callable[..., Role]]:
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Role]]:
     """As a process, as it is; and as a thread, where what it does is measured."""
     if request.param is Inside:
-        monkeypatch.setattr(os, "environ", dict(os.environ))
-        monkeypatch.setattr(signal, "signal", lambda *_: None)
-        monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("notifier"))
+        alone(monkeypatch)
     yield from beginning(request.param)
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Role]]:
+    """As a thread alone, where its clocks are changed."""
+    alone(monkeypatch)
+    yield from beginning(Inside)
+
+
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread leaves alone what is of the whole process."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(service, "begin", lambda *_: logging.getLogger("notifier"))
 
 
 def beginning(kind: type[Role]) -> Iterator[Callable[..., Role]]:
@@ -276,6 +290,34 @@ def test_bounces_are_told_and_marked_when_the_agent_has_them(
     role.link.send(Type.HEARD, {"message_id": bounce["message_id"], "ours": True})
     until((tmp_path / "mail/cur/1:2,S").exists)
     assert (tmp_path / "mail/new/2").exists()
+
+
+def test_what_it_counts_reaches_the_agent_though_nothing_else_happens(
+    there: Scripted, inside: Callable[..., Role], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "PAUSE", 0.05)
+    for place in ("new", "cur", "tmp"):
+        (tmp_path / "mail" / place).mkdir(parents=True)
+    (tmp_path / "mail/new/1").write_text(postfix("<abc.1@isp.example>", "failed", "5.1.1"))
+    (tmp_path / "mail/new/2").write_text(OTHERS["out of office"])
+    (tmp_path / "webhook-secret").write_text("sixteen letters!")
+    there.says["MAIL"] = "451 4.3.0 later"
+    keys = {"bounces": str(tmp_path / "mail"), "webhook": "https://127.0.0.1:1/"}
+    role = inside(told(there.port, **keys), tmp_path)
+    bounce = role.hears(Type.BOUNCED)
+    role.link.send(Type.HEARD, {"message_id": bounce["message_id"], "ours": True})
+    role.due()
+    assert role.hears(Type.SENT)["outcome"] == "later"
+    wanted = {"mails.later": 1, "mails.sent": 0, "bounces.ours": 1, "bounces.others": 1, "bounces.unreadable": 0}
+
+    def counted() -> bool:
+        received = ipc.Link.receive(role.link)
+        assert received and received[0] is Type.USAGE
+        work = validated(Type.USAGE, received[1]).work
+        assert work.keys() == WORKED
+        return wanted.items() <= work.items() and work["webhook.retried"] > 0
+
+    until(counted)
 
 
 def test_no_line_of_any_level_tells_of_anybody(begun: Callable[..., Role], tmp_path: Path) -> None:
