@@ -43,12 +43,11 @@ def looked(config: Config, files: Sets) -> Looked:
     everybody = not (config.capture.interfaces or inline or config.privacy.customers)
     customers = EVERYBODY if everybody else union(inline, files.customers)
     whole, heads = tiers(config.privacy.handshakes, files._replace(customers=customers))
-    handshakes = cidrs(whole)
-    fit = largest(handshakes, ROOM)
-    if len(fit) < len(handshakes):
-        heads = union(heads, minus(whole, union(map(one, fit))))
+    handshakes, fit = largest(whole, ROOM)
+    if not fit:
+        heads = union(heads, minus(whole, union(map(one, handshakes))))
     resolvers = minus(union(map(one, config.capture.resolvers)), files.excluded)
-    return Looked(fit, largest(cidrs(heads), ROOM), cidrs(resolvers))
+    return Looked(handshakes, largest(heads, ROOM)[0], cidrs(resolvers))
 
 
 def sets(config: Config) -> Sets:

@@ -95,34 +95,40 @@ def common(left: Ranges, right: Ranges) -> Ranges:
 
 def cidrs(ranges: Ranges) -> list[str]:
     """The fewest prefixes that are this set, IPv6 first, each family in order."""
-    made: list[str] = []
-    for first, last in ranges:
-        family, width, size, base = (AF_INET, 32, 4, _IPV4) if first >= _IPV4 else (AF_INET6, 128, 16, 0)
-        at, end = first - base, last - base
+    return [_written(first, bits) for first, bits in _pieces(ranges)]
+
+
+def _pieces(ranges: Ranges) -> list[tuple[int, int]]:
+    """The same, each as its first address and how many bits it leaves free."""
+    made: list[tuple[int, int]] = []
+    for first, end in ranges:
+        at, host = first, end - first
+        if not host & (host + 1) and not at & host:  # a prefix itself, as nearly always
+            made.append((at, host.bit_length()))
+            continue
         while at <= end:
             # As large as its alignment lets it begin here, and as what is left lets it end.
             bits = (end - at + 1).bit_length() - 1
-            if at and (at & -at).bit_length() <= bits:
-                bits = (at & -at).bit_length() - 1
-            made.append(f"{inet_ntop(family, at.to_bytes(size, 'big'))}/{width - bits}")
+            bits = min(bits, (at & -at).bit_length() - 1) if at else bits
+            made.append((at, bits))
             at += 1 << bits
     return made
 
 
-def largest(prefixes: list[str], room: int) -> list[str]:
-    """As many of these as ``room`` bytes of JSON hold, the largest first to stay, in their order.
+def largest(ranges: Ranges, room: int) -> tuple[list[str], bool]:
+    """As many prefixes of this set as ``room`` bytes of JSON hold, the largest first to stay, and whether that is all.
 
     For the tier ``handshakes`` what goes becomes ``headers``, and what goes there is not looked at: it fails private.
     """
-    if sum(len(text) + 3 for text in prefixes) <= room:
-        return prefixes
-    kept = set()
-    for text in sorted(prefixes, key=lambda text: int(text.rpartition("/")[2]) + (96 if "." in text else 0)):
+    pieces = _pieces(ranges)
+    texts: dict[int, str] = {}
+    for place in sorted(range(len(pieces)), key=lambda place: -pieces[place][1]):
+        text = texts[place] = _written(*pieces[place])
         room -= len(text) + 3
         if room < 0:
+            del texts[place]
             break
-        kept.add(text)
-    return [text for text in prefixes if text in kept]
+    return [texts[place] for place in sorted(texts)], len(texts) == len(pieces)
 
 
 def one(text: str) -> tuple[int, int]:
@@ -137,15 +143,16 @@ def one(text: str) -> tuple[int, int]:
     if host is None:
         raise ValueError(f"does not end with a length from 0 to {len(hosts) - 1}; {_LIKE}")
     if first & host:
-        meant = _text(base + (first & ~host), len(hosts) - 1, int(length))
+        meant = _written(base + (first & ~host), host.bit_length())
         raise ValueError(f"has bits set behind its length; the prefix is {meant}")
     return base + first, base + first + host
 
 
-def _text(first: int, width: int, length: int) -> str:
-    if width == 32:
-        return f"{inet_ntop(AF_INET, (first - _IPV4).to_bytes(4, 'big'))}/{length}"
-    return f"{inet_ntop(AF_INET6, first.to_bytes(16, 'big'))}/{length}"
+def _written(first: int, bits: int) -> str:
+    """A prefix by its first address and how many bits it leaves free."""
+    if first >= _IPV4:
+        return f"{inet_ntop(AF_INET, (first - _IPV4).to_bytes(4, 'big'))}/{32 - bits}"
+    return f"{inet_ntop(AF_INET6, first.to_bytes(16, 'big'))}/{128 - bits}"
 
 
 EVERYBODY: Ranges = union([one("0.0.0.0/0"), one("::/0")])

@@ -49,7 +49,9 @@ def main(words: list[str] | None = None) -> int:
         daemon = stack.enter_context(Daemon(everything(configured(directory))))
         if not daemon.wait_ready(300):
             raise SystemExit("the daemon is not ready")
-        print(f"register of {options.customers} customers; ready after {time.perf_counter() - begun:.2f} s", flush=True)
+        took = time.perf_counter() - begun
+        print(f"register of {options.customers} customers; ready after {took:.2f} s", flush=True)
+        print("processor time until then:", *(f"{role} {cpu(pid):.2f} s" for role, pid in processes().items()), flush=True)
         told(options.seconds)
     return 0
 

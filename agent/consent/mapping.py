@@ -13,6 +13,7 @@ The quarantine counts from the later of the date that the source gives and the h
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.consent.covering import Covering
@@ -253,11 +254,11 @@ class Mapping:
         nodes.reverse()  # those that are of one size stand longest first, and the widest has to be opened first
         nodes.sort(key=_end, reverse=True)
         nodes.sort(key=_start)
-        nodes.append(((_BEHIND, _BEHIND), False, ()))
+        nodes += [((_BEHIND, _BEHIND), False, ())] * 2
         stack: list[tuple[Range, bool, Any]] = []
         at = 0
-        for node in nodes:
-            first = node[0][0]
+        for node, (following, _, _) in pairwise(nodes):
+            first, end = node[0]
             while stack and stack[-1][0][1] < first:
                 last = stack[-1][0][1]
                 if at <= last:
@@ -267,6 +268,9 @@ class Mapping:
                         yield from self._stretch(at, last, stack)
                     at = last + 1
                 stack.pop()
+            if not stack and not node[1] and end < following[0] and len(node[2]) == 1:
+                yield first, end, node[2]  # nearly always: it lies in none, and none in it
+                continue
             if stack and at < first:
                 yield from self._stretch(at, first - 1, stack)
             at = first

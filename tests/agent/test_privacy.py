@@ -82,16 +82,18 @@ def test_an_objection_and_an_exclusion_add_nothing(setting: str, sets: Sets, mor
     assert (after, after_heads) == (whole - model(more), heads - model(more))
 
 
-@given(st.lists(st.sampled_from(["192.0.2.0/24", "192.0.2.0/25", "2001:db8::/32", "10.0.0.1/32"]), unique=True))
-def test_what_fits_are_the_largest(texts: list[str]) -> None:
+@given(RANGES)
+def test_what_fits_are_the_largest(ranges: privacy.Ranges) -> None:
+    texts = privacy.cidrs(ranges)
     sizes = {text: privacy.one(text)[1] - privacy.one(text)[0] for text in texts}
     for room in range(0, 80, 7):
-        kept = privacy.largest(texts, room)
+        kept, whole = privacy.largest(ranges, room)
+        assert whole == (kept == texts)
         left = [text for text in texts if text not in kept]
         assert sum(len(text) + 3 for text in kept) <= room
         assert kept == [text for text in texts if text in kept]
         assert not left or not kept or max(sizes[t] for t in left) <= min(sizes[t] for t in kept)
-    assert privacy.largest(texts, 1000) == texts
+    assert privacy.largest(ranges, 10_000) == (texts, True)
 
 
 @given(st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16), st.integers(0, 128))
