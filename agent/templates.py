@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 from typing import TYPE_CHECKING, NamedTuple
 
-from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
+from jinja2 import BaseLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2.loaders import ChoiceLoader
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TEXT = 1 << 20  # characters of one text; a template that makes more than that has gone wrong
+MAX_TURNS = 1 << 20  # of all its loops and macros together, which ours need some thousands of
 
 
 class Made(NamedTuple):
@@ -53,9 +54,27 @@ class Templates(ImmutableSandboxedEnvironment):
             lstrip_blocks=trim,
         )
         self.key = key
+        self._turns = 0
+
+    def turn(self) -> None:
+        """Once for each turn of a loop and of a macro: a template that goes round without end is told, and not waited
+        for. Raises ValueError.
+        """
+        self._turns += 1
+        if self._turns > MAX_TURNS:
+            raise ValueError(f"goes round more than {MAX_TURNS} times")
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        parsed = super()._parse(source, name, filename)
+        for node in parsed.find_all((nodes.For, nodes.Macro, nodes.CallBlock)):
+            assert isinstance(node, nodes.For | nodes.Macro | nodes.CallBlock)
+            turn = nodes.Call(nodes.EnvironmentAttribute("turn"), [], [], None, None)
+            node.body.insert(0, nodes.ExprStmt(turn, lineno=node.lineno).set_environment(self))
+        return parsed
 
     def made(self, file: str, told: Mapping[str, object]) -> Made:
         """The text of a template with these facts. Raises ConfigError: file, line, what is wrong."""
+        self._turns = 0
         with self._told(file):
             template = self.get_template(file)
             text = _bounded(template.generate(told))
