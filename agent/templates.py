@@ -87,6 +87,13 @@ class Templates(ImmutableSandboxedEnvironment):
         with self._told(file):
             return frozenset(self._uses(file, set()))
 
+    def written(self, file: str) -> str:
+        """A template and what it includes, as they are written. Raises ConfigError as ``made``."""
+        with self._told(file):
+            seen: set[str] = set()
+            self._uses(file, seen)
+            return "\n".join(self.loader.get_source(self, each)[0] for each in sorted(seen))  # type: ignore[union-attr]
+
     @contextmanager
     def _told(self, file: str) -> Iterator[None]:
         """What goes wrong with a template, as its author is told."""

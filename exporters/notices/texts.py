@@ -31,7 +31,10 @@ _SUBJECT = {"nl": "Onderwerp: ", "en": "Subject: "}
 # What no subject tells: what is wrong, as it tells no address, since others may read it over a shoulder.
 _CVE = re.compile(r"CVE-[\d-]*", re.IGNORECASE)
 # What would load something, or run it, at whoever reads the HTML.
-_LOADS = re.compile(r"<\s*(img|script|iframe|object|embed|link|video|audio|form)\b|\bsrc\s*=|url\s*\(|@import", re.I)
+_LOADS = re.compile(
+    r"<\s*(img|image|svg|script|i?frame|object|embed|applet|link|base|video|audio|source|picture|form|input)\b"
+    r"|\b(src|srcset|background|poster|http-equiv|on[a-z]+)\s*=|url\s*\(|@import|javascript:", re.I,
+)  # fmt: skip
 
 
 class Mail(NamedTuple):
@@ -121,7 +124,8 @@ def _templates(own: str) -> tuple[Templates, Templates]:
         own_files(own, known(), KEY)
     pages = Templates(own, OURS, KEY)
     empty = pages.made(PAGE, {"lang": "en", "subject": "", "blocks": []})
-    if found := _LOADS.search(empty.text):
+    # As it is written, too: what it has for one language or one kind of block alone is not in an empty one.
+    if found := _LOADS.search(empty.text) or _LOADS.search(pages.written(PAGE)):
         raise ConfigError(f"{empty.path}: has {found[0]!r}; a message loads nothing and runs nothing at its reader's")
     return Templates(own, OURS, KEY, blocks.value, trim=True), pages
 
