@@ -97,6 +97,14 @@ def test_a_page_fits_and_can_be_read_in_light_and_in_the_dark(
     assert quiet == [], "nothing that the policy or anything else refuses"
 
 
+def test_a_long_name_of_a_provider_stays_in_a_narrow_page(world: World, browser: Browser) -> None:
+    browser.seen(320)
+    browser.goes(f"{world.url}/")
+    browser.found("document.querySelector('.name span').textContent = 'W'.repeat(80)")
+    assert browser.found("document.documentElement.scrollWidth") <= 320
+    assert browser.found(TOO_WIDE) == []
+
+
 def test_it_works_without_scripts_and_has_none(world: World, browser: Browser) -> None:
     browser.seen(LAPTOP, scripts=False)
     browser.goes(f"{world.url}/")
