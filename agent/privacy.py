@@ -7,7 +7,7 @@ Nothing here reads a file: agent/prefixes.py does.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, pairwise
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,12 +56,15 @@ def tiers(handshakes: str, sets: Sets) -> tuple[Ranges, Ranges]:
 def union(*sets: Iterable[tuple[int, int]]) -> Ranges:
     """The set of what is in any of these; they need be neither sorted nor disjoint."""
     made: Ranges = []
-    for first, last in sorted(one for each in sets for one in each):
-        if made and first <= made[-1][1] + 1:
-            if last > made[-1][1]:
-                made[-1] = (made[-1][0], last)
-        else:
-            made.append((first, last))
+    end = -2  # of what was made so far; touches nothing yet
+    for each in sorted(chain(*sets)):
+        first, last = each
+        if first > end + 1:
+            made.append(each)
+            end = last
+        elif last > end:
+            made[-1] = (made[-1][0], last)
+            end = last
     return made
 
 

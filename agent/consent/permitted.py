@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agent.leave import Limits
     from agent.privacy import Ranges
 
-_Word = tuple[bool, list["Scope"]]  # whether he was told, and what his records let handshakes be looked at of
+_Word = tuple[bool, tuple["Scope", ...]]  # whether he was told, and what his records let handshakes be looked at of
 
 
 class Permitted:
@@ -39,23 +39,24 @@ class Permitted:
 
     def take(self, segments: Iterable[Segment]) -> None:
         words, fresh, time = self._words, self._fresh, self._time
+        tell, agree = self.announced.append, self.consented.append
         for first, last, claims in segments:
-            one = claims[0]
-            ref = one.customer
-            if len(claims) > 1 or one.before is not None or one.until is not None or one.since > time:
+            prefix, ref, kind, source, since, before, until, _ = claims[0]
+            if len(claims) > 1 or before is not None or until is not None or since > time:
                 if not self._his_alone(claims):
                     continue
-            elif one.kind != "static" or one.source not in fresh:
+            elif kind != "static" or source not in fresh:
                 continue
             word = words.get(ref)
             if word is None:
                 word = words[ref] = self._word(ref)
-            piece = one.prefix if one.prefix[0] == first and one.prefix[1] == last else (first, last)
-            if word[0]:
-                self.announced.append(piece)
-            for scope in word[1]:
+            piece = prefix if prefix[0] == first and prefix[1] == last else (first, last)
+            told, scopes = word
+            if told:
+                tell(piece)
+            for scope in scopes:
                 if piece in scope.prefixes and not scope.excluded:  # as nearly always
-                    self.consented.append(piece)
+                    agree(piece)
                 else:
                     named = common([piece], union(scope.prefixes))
                     self.consented += minus(named, union(scope.excluded))
@@ -88,12 +89,12 @@ class Permitted:
     def _word(self, ref: str) -> _Word:
         folded = self._register.folded(ref)
         if folded is None or (folded.suspended and folded.is_suspended()):
-            return False, []
+            return False, ()
         if folded.stopped and folded.ended() is not None:
-            return False, []
+            return False, ()
         sent = [one.sent for one in folded.announced if one.delivered == "yes"]
         told = bool(sent) and self._begun(min(sent) + self._limits.announce, ref)
-        return told, [one.scope for one in folded.records() if self._in_force(one, ref)]
+        return told, tuple([one.scope for one in folded.records() if self._in_force(one, ref)])
 
     def _in_force(self, record: Record, ref: str) -> bool:
         if record.ended is not None or not record.verified or HANDSHAKE not in record.scope.tiers:

@@ -93,7 +93,8 @@ class Register:
         folded.changed()
         if kind == "record.given":
             folded.give(entry, private)
-            self._lift_again(folded)
+            if folded.lifts:
+                self._lift_again(folded)
         elif kind == "record.announced":
             folded.announce(reading.announcement(private, entry.time))
         elif kind == "mapping.asserted" or kind == "mapping.withdrawn":  # noqa: PLR1714  (on the way of a load)
