@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.build import BuildRange
-from agent.cases.severity import Found, grouped, severity
+from agent.cases.severity import Found, chains, grouped, severity
 from agent.notice import Facts, Hole, Install
 
 if TYPE_CHECKING:
@@ -96,13 +96,21 @@ def asked_at(assessment: Assessment) -> float:
 def fixed(assessment: Assessment, before: Case) -> bool:
     """Whether it shows that what the case is about is fixed; that less is known than before shows nothing.
 
-    Only a build shows that holes are closed; a supported version closes a case that was about support alone.
+    Only a build shows that holes are closed, and one of which the last number was not shown only those that its
+    cumulative update closes; a supported version closes a case that was about support alone.
     """
     if not tellable(assessment) or judged(assessment).severity:
         return False
     if assessment.build is not None and assessment.build.precision in ("su", "cu"):
+        if any(f.status == "unknown" and _names(f) & set(before.holes) for f in assessment.findings):
+            return False
         return any(f.status in ("fixed", "fixed_if_configured") for f in assessment.findings)
     return assessment.generation is not None and not before.build
+
+
+def _names(finding: Finding) -> set[str]:
+    """By any of which a case knows the hole that this is, or is a part of."""
+    return {finding.name, finding.cve or "", *chains().get(finding.cve or "", ())}
 
 
 def build_text(assessment: Assessment) -> str:

@@ -90,6 +90,16 @@ def test_a_fix_has_to_be_shown() -> None:
     assert not fixed(generation, case)
 
 
+def test_a_build_of_which_the_last_number_is_hidden_shows_no_fix_of_what_that_number_decides() -> None:
+    holed = assessed("15.2.2562.17")  # SE without an update
+    case = began(build="15.2.2562.17", holes=list(judged(holed).open), exploited=[])
+    assert not fixed(holed, case)
+    assert judged(assessed("15.2.2562")).severity == ""
+    assert not fixed(assessed("15.2.2562"), case)
+    assert fixed(assessed(CURRENT), case)
+    assert fixed(assessed("15.2.2562"), began())  # what every SE has closed is closed, whichever it is
+
+
 def test_a_supported_version_closes_what_was_about_support_alone() -> None:
     sign = Observation(Endpoint(HOST, 443), "http.header", f"X-OWA-Version: {CURRENT}", NOW, "passive", "test")
     assert fixed(assessed("", sign), began(build=""))
