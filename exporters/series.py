@@ -1,11 +1,13 @@
 """Single servers, under pseudonyms, and groups of them as metrics: only where the configuration asks for them.
 
 Families are made when a round of the agent's is whole, and shown until the next is: a server that is not in it any more
-has no series any more, and none outlives the period of its pseudonym by more than the agent takes for a round.
+has no series any more, and none outlives the period of its pseudonym by more than the agent takes for a round, nor its
+agent by more than LASTS.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from prometheus_client.registry import Collector
@@ -13,7 +15,7 @@ from prometheus_client.registry import Collector
 from exporters.families import many, one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.core import Metric
 
@@ -22,12 +24,18 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("exploited", "vulnerable", "possible")
 _HOUR = 3600.0
+LASTS = 3600.0  # seconds: a round takes minutes at the most, and an agent that is started anew makes one at once
 
 
 class Series(Collector):
-    """The collector over the last whole round; nothing before there is one."""
+    """The collector over the last whole round; nothing before the first, or for long after the last.
 
-    def __init__(self) -> None:
+    ``clock`` only rises.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._whole = clock()
         self._coming: list[Listed] = []
         self._families: list[Metric] = []
 
@@ -41,8 +49,11 @@ class Series(Collector):
         self._coming.append(part)
         if len(self._coming) == part.parts:
             self._families, self._coming = list(families(self._coming)), []
+            self._whole = self._clock()
 
     def collect(self) -> Iterable[Metric]:
+        if self._clock() - self._whole > LASTS:
+            self._families = []
         return self._families
 
 

@@ -25,7 +25,7 @@ from agent.outline import written
 from agent.pseudonym import Pseudonyms
 from agent.series import Series as Made
 from exporters.naming import TABLE
-from exporters.series import Series
+from exporters.series import LASTS, Series
 from exporters.service import Latest, pages
 
 if TYPE_CHECKING:
@@ -154,6 +154,18 @@ REFUSED = [
 def test_what_is_no_such_message_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(Unexpected, match="SERVERS"):
         validated(Type.SERVERS, listed(**change))
+
+
+def test_none_outlives_its_agent_for_long() -> None:
+    now = [0.0]
+    series = Series(lambda: now[0])
+    series.take(part())
+    now[0] = LASTS
+    assert list(series.collect())
+    now[0] = LASTS + 1
+    assert not list(series.collect())
+    series.take(part(number=2))
+    assert list(series.collect())
 
 
 def test_openmetrics_has_the_same_series() -> None:
