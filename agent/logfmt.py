@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 import time
@@ -32,7 +33,8 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = self._fields(record)
         if self._json:
-            return json.dumps(fields, ensure_ascii=True, default=str)
+            told = {key: value if _is_json(value) else str(value) for key, value in fields.items()}
+            return json.dumps(told, ensure_ascii=True, default=str)
         return " ".join(f"{key}={quoted(value)}" for key, value in fields.items())
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -47,6 +49,11 @@ class Lines(logging.Formatter):
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
         return fields
+
+
+def _is_json(value: object) -> bool:
+    """JSON has no word for infinity, nor for what is no number (RFC 8259, 6): Python would write one."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def quoted(value: object) -> str:

@@ -31,6 +31,13 @@ def test_the_same_as_json() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan"), 1.5, 0])
+def test_any_number_is_json(number: float) -> None:
+    line = Lines("agent", "json").format(record("x", number=number))
+    found = json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert float(found["number"]) == pytest.approx(number, nan_ok=True)
+
+
 @settings(max_examples=100)
 @given(st.text(max_size=30))
 def test_any_text_stays_on_its_line(text: str) -> None:
