@@ -181,13 +181,10 @@ def ended(assessment: Assessment, catalogue: Catalogue, at: date) -> str:
 
 
 def _paid(build: Build, catalogue: Catalogue) -> bool:
-    known = catalogue.lookup(build)
+    """Whether it is of the paid programme, or of later than the catalogue knows on a branch that has one."""
     generation = catalogue.generation_of(build)
-    return (
-        known is not None
-        and generation is not None
-        and known.released > catalogue.lifecycles[generation].end_of_support
-    )
+    until = catalogue.lifecycles[generation].extended if generation else None
+    return until is not None and catalogue.status(build, until) in ("esu", "newer_than_table")
 
 
 def install(assessment: Assessment, catalogue: Catalogue, at: date) -> Install:

@@ -90,6 +90,16 @@ def test_a_fix_has_to_be_shown() -> None:
     assert not fixed(generation, case)
 
 
+@pytest.mark.parametrize(
+    ("build", "until"),
+    [("15.2.1748.10", "2025-10-14"), ("15.2.1748.999", "2026-10-31"), ("15.2.1544.999", "2026-10-31")],
+)
+def test_who_has_paid_for_more_is_told_when_that_ended_also_by_a_build_that_is_not_known_yet(
+    build: str, until: str
+) -> None:
+    assert told(build).ended == until
+
+
 def test_a_build_of_which_the_last_number_is_hidden_shows_no_fix_of_what_that_number_decides() -> None:
     holed = assessed("15.2.2562.17")  # SE without an update
     case = began(build="15.2.2562.17", holes=list(judged(holed).open), exploited=[])
