@@ -67,7 +67,7 @@ def _recipient(written: dict[str, Any]) -> Recipient:
 
 
 def papers(office: Office, customer: str, address: str) -> Papers:
-    """By which record a server of this customer was last asked, the receipt of that, and the intent's entry.
+    """By which record a server of this customer was last asked, and by how many requests; receipt and intent's entry.
 
     Raises AuditError.
     """
@@ -75,7 +75,7 @@ def papers(office: Office, customer: str, address: str) -> Papers:
 
     asked: dict[int, str] = {}  # intent -> record
     receipts: dict[str, str] = {}
-    last: int | None = None
+    last: tuple[int, int] | None = None  # intent, requests
     for own in office.log.own(customer):
         entry = parsed(own.canon)
         if entry["kind"] not in ("record.given", "probe.intent", "probe.outcome"):
@@ -87,10 +87,12 @@ def papers(office: Office, customer: str, address: str) -> Papers:
             if entry["kind"] == "probe.intent":
                 asked[own.number] = private.get("record", "")
             elif entry["public"].get("outcome") == "confirmed" and entry["public"].get("intent") in asked:
-                last = entry["public"]["intent"]
+                # Each request has a connection of its own, and where it is confirmed, none came to nothing.
+                last = entry["public"]["intent"], entry["public"].get("connections") or 0
     if last is None:
         return Papers()
-    return Papers(asked[last], receipts.get(asked[last], "")[:64], last)
+    intent, requests = last
+    return Papers(asked[intent], receipts.get(asked[intent], "")[:64], intent, requests)
 
 
 def zone(office: Office, customer: str) -> str:

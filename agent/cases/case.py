@@ -6,6 +6,7 @@ changes nothing: answers come late, and twice.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -53,6 +54,9 @@ EVENTS = (*NOTED, *dict.fromkeys(event for row in TRANSITIONS.values() for event
 
 LIVE = tuple(state for state, row in TRANSITIONS.items() if "fixed" in row)
 FINAL = tuple(state for state in STATES if state not in LIVE)
+
+DIGITS = 16  # hexadecimal, of a case's id
+_IDENT = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
 
 # How a step can have ended; "" while it has not. "failed": what was sent did not reach anybody.
 PENDING, FAILED = "", ("refused", "bounced", "wrong")
@@ -127,6 +131,11 @@ class Case(NamedTuple):
 
     def step(self, ident: str) -> Step | None:
         return next((step for step in self.steps if step.id == ident), None)
+
+
+def grouped(ident: str) -> str:
+    """An id of a case as it is read out: in groups of four digits. What else may stand in its place stays as it is."""
+    return " ".join(ident[at : at + 4] for at in range(0, DIGITS, 4)) if _IDENT.fullmatch(ident) else ident
 
 
 def digest(text: str) -> str:

@@ -26,11 +26,14 @@ _SURE = ("confirmed",)
 
 
 class Papers(NamedTuple):
-    """By what right a server was asked: the record, the customer's receipt, the intent's entry. Empty: it was not."""
+    """By what right a server was asked: the record, the customer's receipt, the intent's entry, and by how many
+    requests. Empty: it was not.
+    """
 
     record: str = ""
     receipt: str = ""
     entry: int | None = None
+    requests: int = 0
 
 
 class Own(NamedTuple):
@@ -135,6 +138,7 @@ def facts(
         "origin": "active" if asked(assessment) else "passive", "confidence": assessment.verdict,
         "signs": signs(assessment), "product": product(assessment, catalogue), "build": build_text(assessment),
         "record": papers.record, "receipt": papers.receipt, "entry": papers.entry,
+        "requests": papers.requests,
         "holes": [_hole(hole, settings) for hole in listed[:MOST]], "more": len(listed[MOST:]),
         "exploited": list(dict.fromkeys((*case.exploited, *now.exploited)))[:32],
         "ended": ended(assessment, catalogue, at), "install": install(assessment, catalogue, at),

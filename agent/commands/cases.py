@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from agent.cases.case import grouped
 from agent.screen import colour, coloured, table
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def _parser() -> ArgumentParser:
     made.add_argument("--severity", choices=SEVERITIES)
     made.add_argument("--customer", metavar="REF")
     made = _command(commands, "show", "show one case, and all that happened to it", _show)
-    made.add_argument("case", metavar="CASE", help="its id, or the beginning of it")
+    made.add_argument("case", metavar="CASE", help="its id, or four digits from its beginning")
     made.add_argument("--texts", action="store_true", help="with what its mails said, word for word")
     made = _command(commands, "close", "close a case; nothing more is said to the customer", _close)
     made.add_argument("case", metavar="CASE")
@@ -51,7 +53,7 @@ def _parser() -> ArgumentParser:
     made.add_argument("--said", choices=[said for said, kind in RESULTS.items() if kind not in (None, "wrong")])
     made = _command(commands, "tasks", "list what waits for a person: calls, letters, cases", _tasks)
     made = _command(commands, "done", "say what came of a task", _done)
-    made.add_argument("task", metavar="TASK")
+    made.add_argument("task", metavar="TASK", help="its case, as the list of tasks has it, or four digits of that")
     made.add_argument("--result", required=True, choices=tuple(RESULTS))
     made.add_argument("--note", default="", metavar="TEXT")
     return parser
@@ -97,16 +99,15 @@ def _all_rows(options: Namespace) -> Iterator[Answer]:
 
 
 def listing(rows: list[Answer], on: bool, *, last: bool = True) -> str:
-    """Cases, a line each. ``last``: with the step that was taken last."""
+    """Cases, a line each. ``last``: with the step that was taken last, in place of build and hour."""
     if not rows:
         return "there are no such cases"
-    head = ("case", "severity", "state", "customer", "address", "build", "opened (UTC)", "last step")
-    cells = [
-        (row["id"], colour(row["severity"], _HUES[row["severity"]], on), row["state"], row["customer"],
-         row["address"], row["build"] or "not shown", moment(row["opened"]), row["last"])
+    more = ("opened", "last step") if last else ("build", "opened (UTC)")
+    return table(("case", "severity", "state", "customer", "address", *more), [
+        (row["id"], colour(row["severity"], _HUES[row["severity"]], on), row["state"], row["customer"], row["address"],
+         *((moment(row["opened"])[:10], row["last"]) if last else (row["build"] or "not shown", moment(row["opened"]))))
         for row in rows
-    ]  # fmt: skip
-    return table(head, cells) if last else table(head[:-1], [cell[:-1] for cell in cells])
+    ])  # fmt: skip
 
 
 def _show(options: Namespace) -> int:
@@ -197,17 +198,24 @@ def _tasks(options: Namespace) -> int:
     if not rows:
         print("nothing waits for a person")
         return 0
-    head = ("task", "what", "severity", "customer", "to", "since (UTC)")
+    many = Counter(row["case"] for row in rows)
+    head = ("case", "what", "severity", "customer", "to", "since (UTC)")
     print(table(head, [
-        (row["task"], f"{row['step']} ({row['channel']})", row["severity"], row["customer"],
-         row["to"] or "the desk", moment(row["made"]))
+        (_task(row, alone=many[row["case"]] == 1), f"{row['step']} ({row['channel']})", row["severity"],
+         row["customer"], row["to"] or "the desk", moment(row["made"]))
         for row in rows
     ]))  # fmt: skip
     print(
-        "\n`knockfirst notices preview --case CASE --message phone` prints the script of a call; "
+        "\n`knockfirst cases done CASE --result ...` says what came of it; four digits of the case will do"
+        "\n`knockfirst notices preview --case CASE --message phone` prints the script of a call;\n"
         "with `--message letter --letter FILE` it writes a letter"
     )
     return 0
+
+
+def _task(row: Answer, *, alone: bool) -> str:
+    """What names a task: its case, as it is read out; and where that has others, what tells it from them."""
+    return grouped(row["case"]) + ("" if alone else row["task"].removeprefix(row["case"]))
 
 
 def moment(time: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from agent.cases.case import grouped
 from agent.commands.cases import moment
 from agent.screen import table
 
@@ -56,7 +57,7 @@ def _queue(options: Namespace) -> int:
         print("no message waits")
         return 0
     print(table(("case", "customer", "step", "to", "made (UTC)", "tries", "next (UTC)"), [
-        (row["case"], row["customer"], row["step"], row["role"], moment(row["made"]), str(row["tries"]),
+        (grouped(row["case"]), row["customer"], row["step"], row["role"], moment(row["made"]), str(row["tries"]),
          "being sent" if row["due"] is None else moment(max(0.0, row["due"])))
         for row in rows
     ]))  # fmt: skip

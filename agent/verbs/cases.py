@@ -15,7 +15,7 @@ from agent.errors import ConfigError, InputError
 from agent.recipients import Recipients
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent.cases.book import Told
     from agent.cases.case import Case, Step
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE = 200  # cases in one answer
 _NOTE = 2000  # characters
+_FEWEST, _NAMED = 4, 5  # digits by which a case may be named; ids that are named where these are several's
 # What came of a person's task -> the event of the case that it comes to; None: none but that it is done.
 RESULTS: dict[str, str | None] = {
     "told": "acknowledged", "not_reached": None, "wrong_contact": "wrong", "fixed": "claimed", "wont_fix": "declined",
@@ -112,14 +113,15 @@ def tasks(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str,
 
 
 def done(office: Office, words: dict[str, Any], who: Who) -> Iterator[dict[str, Any]]:
-    """``task``, ``result`` of RESULTS, ``note``: a person has done it. Gives the case. Raises as ``shown``."""
-    ident, result, note = words.get("task"), words.get("result"), _text(words, "note")
+    """``task``, ``result`` of RESULTS, ``note``: a person has done it. Gives the case. Raises as ``shown``.
+
+    ``task``: its id, that of its case, or the beginning of either, where no other task that waits has it.
+    """
+    result, note = words.get("result"), _text(words, "note")
     if not isinstance(result, str) or result not in RESULTS:
         raise InputError(f"result: one of {', '.join(RESULTS)}")
-    found = [(case, step) for case in _ordered(office) for step in case.steps if step.id == ident and _is_task(step)]
-    if not found:
-        raise InputError(f"task {ident}: there is none that waits; knockfirst cases tasks lists them")
-    (case, step), now = found[0], office.now()
+    waiting = {step.id: (case, step) for case in _ordered(office) for step in case.steps if _is_task(step)}
+    (case, step), now = waiting[meant("task", words.get("task"), waiting, "tasks")], office.now()
     events = [Event(now, "done", {"id": step.id, "by": f"uid {who.uid}", "result": result, "note": note})]
     if kind := RESULTS[result]:
         events.append(Event(now, kind, {"id": step.id} if kind == "wrong" else {"by": f"uid {who.uid}"}))
@@ -139,13 +141,27 @@ def row(case: Case) -> dict[str, Any]:
 
 
 def named(office: Office, words: dict[str, Any]) -> Case:
-    """The case that the words mean: its id, or the beginning of it. Raises InputError."""
-    wanted = words.get("case")
-    if not isinstance(wanted, str) or not wanted:
-        raise InputError("case: the id of one; knockfirst cases list names them")
-    found = [case for ident, case in office.book.cases.items() if ident.startswith(wanted)]
-    if len(found) != 1:
-        raise InputError(f"case {wanted}: there {'is none' if not found else 'are several'} whose id begins so")
+    """The case that the words mean: its id, or an unambiguous beginning of it. Raises InputError."""
+    return office.book.cases[meant("case", words.get("case"), office.book.cases, "list")]
+
+
+def meant(what: str, wanted: object, known: Iterable[str], listed_by: str) -> str:
+    """The one id that begins so, however it is grouped and written. Raises InputError: none does, or several do."""
+    if not isinstance(wanted, str) or not wanted.strip():
+        raise InputError(f"{what}: the id of one; knockfirst cases {listed_by} names them")
+    begins = "".join(wanted.split()).lower()
+    found = sorted(ident for ident in known if ident.startswith(begins))
+    if begins in found:
+        return begins
+    if len(begins) < _FEWEST:
+        raise InputError(f"{what} {wanted:.80}: is too short; give {_FEWEST} digits of its id at least")
+    if not found:
+        raise InputError(
+            f"{what} {wanted:.80}: there is none whose id begins so; knockfirst cases {listed_by} names them"
+        )
+    if len(found) > 1:
+        named = ", ".join(found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        raise InputError(f"{what} {wanted:.80}: {len(found)} begin so, give more digits: {named}")
     return found[0]
 
 

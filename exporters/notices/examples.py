@@ -26,7 +26,7 @@ _UPGRADE = Install(
     kind="upgrade", name="Exchange Server SE RTM", build="15.2.2562.17", kb="KB5047155", released="2025-07-01"
 )
 _ASKED = {
-    "origin": "active", "record": "2f0c5b1e", "receipt": "8d41a7", "entry": 4711, "ports": [443],
+    "origin": "active", "record": "2f0c5b1e", "receipt": "8d41a7", "entry": 4711, "requests": 1, "ports": [443],
     "signs": ["http.header", "html.title"], "product": "Exchange Server 2019 CU15", "build": "15.2.1748.10",
     "confidence": "confirmed", "severity": "high", "holes": [_SINGLE], "install": _UPDATE,
 }  # fmt: skip
@@ -42,7 +42,9 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
         "build": "15.1.2242.4", "ended": "2025-10-14", "install": _UPGRADE, "exploited": ["ProxyShell"],
     },
     "single": _ASKED,
-    "ended": _SEEN | {"origin": "active", "entry": 4712, "record": "2f0c5b1e", "confidence": "confirmed"},
+    "ended": _SEEN | {
+        "origin": "active", "entry": 4712, "requests": 3, "record": "2f0c5b1e", "confidence": "confirmed",
+    },
     "possible": _ASKED | {"holes": [_POSSIBLE]},
     "passive": _SEEN | {"holes": [_SINGLE], "build": "15.1.2507.6", "product": "Exchange Server 2016 CU23"},
     "passive-ended": _SEEN | {"ports": [25], "signs": ["smtp.greeting"]},

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.cases.case import grouped
 from exporters.notices import texts, words
 from exporters.notices.told import clean
 
@@ -70,7 +71,7 @@ def _corner(canvas: Any, facts: Facts, day: str) -> None:
     lang = facts.lang
     own: words.Words = ("", "")
     rows = [(own, facts.operator), (own, "")]
-    rows += [(words.LETTER["customer"], facts.customer), (words.LETTER["case"], facts.case)]
+    rows += [(words.LETTER["customer"], facts.customer), (words.LETTER["case"], grouped(facts.case))]
     rows.append((words.LETTER["day"], words.day(day, lang)))
     at = HEIGHT - 30 * _MM
     for label, said in rows:
@@ -95,7 +96,7 @@ def _cut(text: str, room: float, canvas: Any, size: float) -> list[str]:
 def _foot(facts: Facts, page: int, of: int) -> str:
     told = [f"{words.of(words.LETTER['customer'], facts.lang)} {clean(facts.customer)}"]
     if facts.case:
-        told.append(f"{words.of(words.LETTER['case'], facts.lang)} {clean(facts.case)}")
+        told.append(f"{words.of(words.LETTER['case'], facts.lang)} {grouped(clean(facts.case))}")
     return ", ".join([*told, words.of(words.LETTER["page"], facts.lang).format(page=page, of=of)])
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from agent.cases.case import grouped
 from exporters.notices import words
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def told(facts: Facts) -> dict[str, Any]:
     lang = facts.lang
     plain = {
         name: clean(getattr(facts, name))
-        for name in ("operator", "contact", "customer", "case", "address", "build", "record", "receipt", "why")
+        for name in ("operator", "contact", "customer", "address", "build", "record", "receipt", "why")
     }
     there = links(facts)
     return plain | {
         "lang": lang,
+        "case": grouped(clean(facts.case)),
         "severity": words.of(words.SEVERITY[facts.severity], lang) if facts.severity else "",
         "ports": words.listed([str(port) for port in facts.ports], lang),
         "port_count": len(facts.ports),
@@ -49,6 +51,7 @@ def told(facts: Facts) -> dict[str, Any]:
         "confidence": words.of(words.CONFIDENCE.get(facts.confidence, words.UNSURE), lang),
         "signs": words.listed(_signs(facts.signs, lang), lang),
         "product": clean(facts.product) or words.of(words.NOUNS["server"], lang),
+        "requests": facts.requests,
         "entry": "" if facts.entry is None else str(facts.entry),
         "state": _state(facts),
         "holes": [_hole(hole, lang) for hole in facts.holes[:_HOLES]],

@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.cases.case import EVENTS, FINAL, LIVE, NOTED, OF_STEPS, STATES, TRANSITIONS, Case, Event, applied, takes
+from agent.cases.case import (
+    EVENTS,
+    FINAL,
+    LIVE,
+    NOTED,
+    OF_STEPS,
+    STATES,
+    TRANSITIONS,
+    Case,
+    Event,
+    applied,
+    grouped,
+    takes,
+)
 from tests.agent.cases.servers import began
 
 # Written once more, as it is meant: state -> event -> state. What is not here changes nothing.
@@ -121,6 +134,14 @@ def test_a_claim_waits_for_a_look_and_a_look_answers_it() -> None:
 def test_what_was_exploited_once_stays_so() -> None:
     body = {"severity": "high", "build": "", "holes": [], "exploited": ["ProxyShell"]}
     assert folded(began(), Event(2.0, "changed", body)).exploited == ("ProxyLogon", "ProxyShell")
+
+
+@pytest.mark.parametrize(
+    ("ident", "read_out"),
+    [("0123456789abcdef", "0123 4567 89ab cdef"), ("K-27", "K-27"), ("", ""), ("0123", "0123"), ("0" * 17, "0" * 17)],
+)
+def test_an_id_is_read_out_in_groups_of_four(ident: str, read_out: str) -> None:
+    assert grouped(ident) == read_out
 
 
 @given(st.lists(st.sampled_from(sorted(set(EVENTS) - {"opened", "changed", "step", *OF_STEPS}))))

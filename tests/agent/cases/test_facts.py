@@ -46,8 +46,8 @@ def test_what_is_installed_would_open_no_case() -> None:
 
 
 def test_what_was_asked_for_says_so_with_its_papers() -> None:
-    said = told(OLD, Papers("r-1", "q-1", 17))
-    assert (said.origin, said.record, said.receipt, said.entry) == ("active", "r-1", "q-1", 17)
+    said = told(OLD, Papers("r-1", "q-1", 17, 2))
+    assert (said.origin, said.record, said.receipt, said.entry, said.requests) == ("active", "r-1", "q-1", 17, 2)
     assert (said.build, said.product) == (OLD, "Exchange Server 2016 CU19")
     assert said.ended == "2025-10-14" and said.seen == NOW and said.confidence == "confirmed"
     assert "http.header" in said.signs
@@ -55,7 +55,7 @@ def test_what_was_asked_for_says_so_with_its_papers() -> None:
 
 def test_what_was_only_seen_says_so() -> None:
     said = told(OLD, origin="passive")
-    assert (said.origin, said.record, said.entry) == ("passive", "", None)
+    assert (said.origin, said.record, said.entry, said.requests) == ("passive", "", None, 0)
 
 
 def test_holes_are_listed_as_far_as_a_reader_can_take() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.__main__ import main
+from agent.cases.case import STATES, grouped
 from agent.commands import cases, notices
 from tests.agent.leaving import HOST
 from tests.agent.telling_world import CUSTOMER, world
@@ -40,14 +41,34 @@ def test_from_the_list_to_the_end(state: list[str], capsys: pytest.CaptureFixtur
     assert "ProxyLogon" in shown and "possibly broken into" in shown and "begun" in shown
     assert json.loads(said(capsys, "cases", "show", row["id"], "--json", *state))["case"]["id"] == row["id"]
     tasks = said(capsys, "cases", "tasks", *state)
-    assert "+31 20 555 0100" in tasks and "notices preview" in tasks
-    task = json.loads(said(capsys, "cases", "tasks", "--json", *state))["task"]
-    assert "acknowledged" in said(capsys, "cases", "done", task, "--result", "told", *state)
+    assert "+31 20 555 0100" in tasks and "notices preview" in tasks and grouped(row["id"]) in tasks
+    assert max(map(len, tasks.splitlines())) <= 100
+    assert "acknowledged" in said(capsys, "cases", "done", grouped(row["id"]), "--result", "told", *state)
     assert "nothing waits for a person" in said(capsys, "cases", "tasks", *state)
     assert "will_not_fix" in said(capsys, "cases", "note", row["id"], "--said", "wont_fix", *state)
     assert "closed" in said(capsys, "cases", "close", row["id"], "--note", "test", *state)
     assert "there are no such cases" in said(capsys, "cases", "list", *state)
     assert json.loads(said(capsys, "cases", "list", "--standing", "closed", "--json", *state))["id"] == row["id"]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_list_is_as_wide_as_a_screen(state: str) -> None:
+    row = {
+        "id": "0123456789abcdef", "severity": "critical", "state": state, "customer": "C-1042",
+        "address": "203.0.113.101", "build": "15.2.1748.39", "opened": 0.0, "last": "contact cancelled",
+    }  # fmt: skip
+    head, _, *lines = cases.listing([row], on=False).splitlines()
+    assert len(lines) == 1 and len(lines[0]) <= 100
+    assert lines[0].split()[0] == row["id"] and head.split()[-2:] == ["last", "step"]
+
+
+def test_ids_in_lists_of_tasks_are_in_groups_of_four() -> None:
+    assert cases._task({"case": "0123456789abcdef", "task": "0123456789abcdef-1a2b"}, alone=True) == grouped(
+        "0123456789abcdef"
+    )
+    assert cases._task({"case": "0123456789abcdef", "task": "0123456789abcdef-1a2b"}, alone=False) == (
+        "0123 4567 89ab cdef-1a2b"
+    )
 
 
 def test_a_case_with_very_many_holes_fits_on_a_screen() -> None:

@@ -19,6 +19,7 @@ from agent.__main__ import main
 from agent.audit.entry import Item
 from agent.config import dump
 from agent.desk import answered
+from agent.recipients import papers
 from agent.supervisor import Daemon
 from tests import asking
 from tests.agent.consent.offices import WHO
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 def there(tmp_path: Path) -> list[str]:
     """The options of a store in which everything there is was kept of two customers, that no daemon has open."""
     with lived(tmp_path) as made:
+        assert papers(made.office, GONE, GONE_HOST).requests == 1  # as its outcome has it
         answered(made.office, "consent.show", {"customer": GONE}, WHO)
         answered(made.office, "consent.list", {}, WHO)
         made.office.record(

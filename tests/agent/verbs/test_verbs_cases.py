@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agent.cases.case import TRANSITIONS
+from agent.cases.case import TRANSITIONS, grouped
 from agent.desk import answered
 from agent.errors import ConfigError, InputError, UnavailableError
 from agent.notice import Facts
-from agent.verbs.cases import RESULTS
+from agent.verbs.cases import RESULTS, meant
 from tests.agent.cases.servers import CURRENT, OLD
 from tests.agent.consent.offices import WHO
 from tests.agent.leaving import HOST
@@ -100,8 +100,55 @@ def test_what_came_of_a_task(told: World, result: str, state: str) -> None:
     assert (step.result, step.by) == (result, f"uid {WHO.uid}")
     assert step.outcome == ("wrong" if result == "wrong_contact" else "done")
     assert told.logged("notice.sent")[-1].public["outcome"] == result
-    with pytest.raises(InputError, match="none that waits"):
+    with pytest.raises(InputError, match=r"there is none .*knockfirst cases tasks"):
         ask(told, "cases.done", task=task["task"], result=result)
+
+
+KNOWN = ("0123456789abcdef", "0123456700000000", "fedcba9876543210")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("0123456789abcdef", KNOWN[0]), ("012345678", KNOWN[0]), ("fedc", KNOWN[2]), ("FEDC BA98", KNOWN[2]),
+        (" 0123 4567 89ab cdef ", KNOWN[0]), ("fedc\u00a0ba", KNOWN[2]),
+        ("fed", "is too short; give 4 digits"), ("f", "is too short"), ("abcd", "there is none whose id begins so"),
+        ("0123 4567", "2 begin so, give more digits: 0123456700000000, 0123456789abcdef"),
+        ("", "the id of one"), ("  ", "the id of one"), (None, "the id of one"), (7, "the id of one"),
+        ("0123456789abcdef0", "there is none"), ("K-27", "there is none"),
+    ],
+)  # fmt: skip
+def test_a_case_is_named_by_its_beginning(wanted: object, found: str) -> None:
+    if found in KNOWN:
+        assert meant("case", wanted, KNOWN, "list") == found
+        return
+    with pytest.raises(InputError, match=f"^case.*{found}"):
+        meant("case", wanted, KNOWN, "list")
+
+
+def test_of_very_many_that_begin_so_some_are_named() -> None:
+    with pytest.raises(InputError, match=r"20 begin so.*: 00010000, .*00010004, \.\.\.$"):
+        meant("case", "0001", [f"0001{n:04x}" for n in range(20)], "list")
+
+
+@pytest.mark.parametrize("wanted", ["task", "case", "four", "grouped"])
+def test_a_task_is_named_by_its_case_where_that_has_no_other(told: World, wanted: str) -> None:
+    (task,) = ask(told, "cases.tasks")
+    case = told.case().id
+    words = {"task": task["task"], "case": case, "four": case[:4], "grouped": grouped(case)}
+    (row,) = ask(told, "cases.done", task=words[wanted], result="told")
+    assert row["state"] == "acknowledged"
+
+
+def test_a_case_with_two_tasks_does_not_name_one(told: World) -> None:
+    told.passes(4 * DAY, HOUR)  # nobody has phoned
+    told.sends(told.dues()[-1])
+    told.passes(6 * DAY, HOUR)  # and there is a letter to be written
+    tasks = [row["task"] for row in ask(told, "cases.tasks")]
+    assert len(tasks) == 2
+    with pytest.raises(InputError, match=f"2 begin so, give more digits: {min(tasks)}, {max(tasks)}"):
+        ask(told, "cases.done", task=told.case().id, result="told")
+    ask(told, "cases.done", task=tasks[0], result="told")
 
 
 def test_each_result_is_an_event_of_the_table() -> None:

@@ -105,6 +105,30 @@ def test_it_says_what_was_seen_when_how_and_under_which_record() -> None:
             assert not facts.more or str(facts.more) in one.flat
 
 
+# How often it was asked -> what the message says of that, in Dutch and English.
+ASKED = {
+    0: ("met gewone verzoeken, zoals een browser ze stuurt.", "with ordinary requests, as a browser sends them."),
+    1: ("met één gewoon verzoek, zoals een browser dat stuurt.", "with one ordinary request, as a browser sends it."),
+    2: ("met 2 gewone verzoeken, zoals een browser ze stuurt.", "with 2 ordinary requests, as a browser sends them."),
+    3: ("met 3 gewone verzoeken, zoals een browser ze stuurt.", "with 3 ordinary requests, as a browser sends them."),
+}
+
+
+@pytest.mark.parametrize("message", FULL)
+@pytest.mark.parametrize("lang", words.LANGUAGES)
+@pytest.mark.parametrize("requests", ASKED)
+def test_it_says_how_often_the_server_was_asked(requests: int, lang: str, message: str) -> None:
+    facts = examples.example(message, lang, "single").model_copy(update={"requests": requests})
+    assert words.of(ASKED[requests], lang) in of(facts).flat
+
+
+def test_an_id_is_told_as_it_is_read_out() -> None:
+    for message in ("tell", "contact", "owner", "letter", "phone", "quiet", "closing"):
+        for lang in words.LANGUAGES:
+            one = of(examples.example(message, lang).model_copy(update={"case": "0123456789abcdef"}))
+            assert "0123 4567 89ab cdef" in f"{one.subject} {one.flat}" and "01234567" not in one.subject + one.flat
+
+
 def test_it_says_what_it_is_not() -> None:
     nobody = {
         "nl": "niet ingelogd, geen lek gebruikt, niets gewijzigd en geen mail gelezen",
