@@ -9,9 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 DATABASE = "knockfirst.sqlite"
 LOCK = "lock"
@@ -55,11 +61,13 @@ STEPS: tuple[Step, ...] = (
     ),
 )
 
+_PATIENCE = 0.2  # seconds that whoever has it locked is waited for
+
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
     # A power cut may then cost the last commits, but harms nothing, and a commit seldom waits for the disk.
     "PRAGMA synchronous = NORMAL",
-    "PRAGMA busy_timeout = 200",
+    f"PRAGMA busy_timeout = {1000 * _PATIENCE:.0f}",
     "PRAGMA foreign_keys = ON",
     # What is deleted is personal data: its bytes are overwritten, not only forgotten.
     "PRAGMA secure_delete = ON",
@@ -68,6 +76,10 @@ _SETTINGS = (
     "PRAGMA journal_size_limit = 4194304",
     "PRAGMA temp_store = MEMORY",
 )
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Nothing is read meanwhile."""
 
 
 class HeldError(ConfigError):
@@ -110,10 +122,14 @@ def _close_to_others(directory: Path) -> None:
     directory.chmod(0o700)
 
 
-def opened(path: Path, steps: tuple[Step, ...] = STEPS) -> sqlite3.Connection:
+def opened(
+    path: Path, steps: tuple[Step, ...] = STEPS, read: Callable[[sqlite3.Connection], None] = _nothing
+) -> sqlite3.Connection:
     """The database at ``path``, made (0600) or brought up to the version that ``steps`` end at.
 
-    Raises ConfigError where it is newer than that, not a store, damaged, or cannot be written.
+    ``read`` is called while it is looked through for damage, which takes long where it is large; nothing of what that
+    reads may be relied on before this returns. Raises ConfigError where it is newer than that, not a store, damaged, or
+    cannot be written.
     """
     connection = None
     try:
@@ -125,13 +141,36 @@ def opened(path: Path, steps: tuple[Step, ...] = STEPS) -> sqlite3.Connection:
         for setting in _SETTINGS:
             connection.execute(setting)
         _migrate(connection, version, steps)
-        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(found)
+        with _looked_through(path):
+            read(connection)
     except (OSError, sqlite3.Error, ConfigError) as error:
         if connection is not None:
             connection.close()
         raise _fault(path, error) from None
     return connection
+
+
+@contextmanager
+def _looked_through(path: Path) -> Iterator[None]:
+    """Look for damage in a thread, with a connection of its own, until the end of this. Raises sqlite3.Error for it."""
+    faults: list[sqlite3.Error] = []
+
+    def look() -> None:
+        try:
+            with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as connection:
+                if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                    faults.append(sqlite3.DatabaseError(found))
+        except sqlite3.Error as error:
+            faults.append(error)
+
+    thread = threading.Thread(target=look, name="look", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+        if faults:  # whatever came of reading it
+            raise faults[0]
 
 
 def _version(connection: sqlite3.Connection, path: Path, known: int) -> int:

@@ -9,6 +9,7 @@ from agent.errors import InputError
 from agent.schema import opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from agent.schema import Step
@@ -28,8 +29,9 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def database(path: Path) -> sqlite3.Connection:
-    connection = opened(path, STEPS)
+def database(path: Path, read: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """Opened, and looked through for damage, while ``read`` is called. Raises ConfigError and sqlite3.Error."""
+    connection = opened(path, STEPS, read)
     # Not even a power cut may cost what was appended.
     connection.execute("PRAGMA synchronous = FULL")
     if not connection.execute("PRAGMA auto_vacuum").fetchone()[0]:

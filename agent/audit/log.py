@@ -92,9 +92,8 @@ class Log:
         Raises ConfigError where it is not whole; then nothing is changed.
         """
         try:
-            self._connection = database(self._path)
+            self._connection = database(self._path, self._plant)
             self._booted = self._boot()
-            self._tree = Tree(leaf for (leaf,) in self._db.execute("SELECT leaf FROM entries ORDER BY number"))
             self._take_key()
             self._check_head()
             if not self._keys_path.exists() and self._db.execute("SELECT 1 FROM sealed").fetchone():
@@ -295,6 +294,9 @@ class Log:
         elif item.kind == _OUTCOME:
             self._db.execute("DELETE FROM unanswered WHERE number = ?", (item.public.get("intent"),))
         return leaf
+
+    def _plant(self, connection: sqlite3.Connection) -> None:
+        self._tree = Tree(leaf for (leaf,) in connection.execute("SELECT leaf FROM entries ORDER BY number"))
 
     def _take_key(self) -> None:
         """The key that the log is signed with; a new log has a new one."""

@@ -99,6 +99,24 @@ def test_what_is_refused_names_the_file_and_is_left_as_it_was(tmp_path: Path, ma
     assert (path.is_dir() or path.read_bytes()) == before
 
 
+@pytest.mark.parametrize("reads", [lambda _: None, lambda _: 1 / 0], ids=["well", "not at all"])
+def test_a_damaged_file_is_refused_whatever_comes_of_reading_it_meanwhile(tmp_path: Path, reads: object) -> None:
+    path = tmp_path / DATABASE
+    overwritten(path)
+    with pytest.raises(ConfigError, match="damaged"):
+        opened(path, read=reads)  # type: ignore[arg-type]
+
+
+def test_what_is_read_meanwhile_is_read_once_and_in_the_present_version(tmp_path: Path) -> None:
+    path = tmp_path / DATABASE
+    with_a_server(path)
+    found: list[tuple[str, str]] = []
+    opened(path, (*STEPS, NEXT), lambda db: found.extend(db.execute("SELECT address, note FROM servers"))).close()
+    assert found == [("192.0.2.1", "as it was")]
+    with pytest.raises(ConfigError, match=r"no such table: nowhere"):
+        opened(path, (*STEPS, NEXT), lambda db: found.extend(db.execute("SELECT * FROM nowhere")))
+
+
 def test_a_directory_is_made_for_us_alone_and_had_by_one(tmp_path: Path) -> None:
     directory = tmp_path / "var" / "state"
     held = lock(directory)
