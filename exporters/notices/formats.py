@@ -15,8 +15,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from agent.places import mailbox
 from exporters.notices.told import clean
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ _MOST_CVES = 10  # of cve_ids
 _MOST_TAGS = 20
 _CVE = re.compile(r"CVE-\d{4}-\d{1,12}")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_+-]*:[a-z0-9][a-z0-9_+-]*")
+_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet takes a value for a formula
 
 # The least share that each verdict stands for (agent/exchange/assess.py).
@@ -138,8 +141,8 @@ FIELDS = (
 def xarf(facts: Facts) -> dict[str, Any]:
     """One report. What is not known has no key; ``sender`` and ``reporter`` are the operator."""
     kind = "cve" if _cves(facts) and facts.ports else "misconfiguration"
-    contact = clean(facts.contact)
-    operator = {"org": clean(facts.operator), "contact": contact, "domain": contact.rpartition("@")[2] or "invalid"}
+    contact = mailbox(clean(facts.contact))
+    operator = {"org": clean(facts.operator), "contact": contact, "domain": _domain(contact)}
     report: dict[str, Any] = {
         "xarf_version": VERSION,
         "report_id": _id(facts),
@@ -153,6 +156,15 @@ def xarf(facts: Facts) -> dict[str, Any]:
         if value not in (None, "", []):
             report[field.xarf] = value
     return report
+
+
+def _domain(contact: str) -> str:
+    """The host of a mail address or a URL; a name that nobody has (RFC 6761) where there is none."""
+    try:
+        found = urlsplit(contact).hostname if "://" in contact else contact.rpartition("@")[2]
+    except ValueError:
+        found = ""
+    return found if found and _HOST.fullmatch(found) else "invalid"
 
 
 def _id(facts: Facts) -> str:

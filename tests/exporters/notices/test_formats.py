@@ -55,6 +55,22 @@ def test_a_report_of_each_kind_of_finding_is_as_the_schema_says(kind: str) -> No
     assert "cvss_vector" not in report
 
 
+@pytest.mark.parametrize(
+    ("contact", "mail", "domain"),
+    [
+        ("abuse@isp.example", "abuse@isp.example", "isp.example"),
+        ("mailto:abuse@isp.example", "abuse@isp.example", "isp.example"),
+        ("https://isp.example:8443/probes", "https://isp.example:8443/probes", "isp.example"),
+        ("https://[x", "https://[x", "invalid"),
+        ("", "", "invalid"),
+    ],
+)
+def test_who_reports_has_an_address_and_a_domain(contact: str, mail: str, domain: str) -> None:
+    report = formats.xarf(facts(contact=contact))
+    assert (report["sender"]["contact"], report["sender"]["domain"]) == (mail, domain)
+    assert report["reporter"] == report["sender"]
+
+
 def test_the_schemas_find_what_is_amiss() -> None:
     report = formats.xarf(facts())
     for broken in (
