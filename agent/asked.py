@@ -207,6 +207,8 @@ class Telling(Body):
     ``came``: of cases that have ended, how far each step came; ``after_seconds``: of each step, histogram of seconds
     from it to the fix; ``tasks_oldest``: of each channel, since when a task has waited longest; ``notifier``: whether
     there is one; ``mails``: whether mail can be sent to customers, as the configuration has it.
+    ``webhook_oldest``: since when what the webhook is to be told has waited longest, None for nothing;
+    ``webhook_dropped``: what was let go for want of room.
     """
 
     cases: list[CasesOf]
@@ -226,3 +228,5 @@ class Telling(Body):
     tasks_oldest: dict[Label, Time] = Field(default_factory=dict)
     notifier: bool = False
     mails: bool = True
+    webhook_oldest: Time | None = None
+    webhook_dropped: Count = 0

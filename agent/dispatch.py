@@ -249,6 +249,13 @@ class Dispatch:
             self._count(step, "delivered")
         return True
 
+    def about(self, message_id: str) -> tuple[Case, Step] | None:
+        """The case, and the step of it, that a Message-ID is of."""
+        named, ident = self._ids.get(message_id, ("", ""))
+        case = self._office.book.cases.get(named)
+        step = case.step(ident) if case else None
+        return (case, step) if case and step else None
+
     def hurry(self) -> int:
         """Let what was put off be tried now; how many messages that are."""
         now = self._office.now()

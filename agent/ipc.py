@@ -68,6 +68,8 @@ class Type(IntEnum):
     HEARD = 36  # agent -> notifier: what came back is on record, or is of nothing that was sent
     SERVERS = 37  # agent -> exporter: single servers, under pseudonyms, and groups of them
     USAGE = 38  # capture, prober, notifier -> agent: what the process takes, and how many lines it logged
+    EVENT = 39  # agent -> notifier: tell the webhook what became of a message
+    TAKEN = 40  # notifier -> agent: that need not be told again
 
 
 # The most bytes that the JSON of each may have.
@@ -110,6 +112,8 @@ LIMITS = {
     Type.HEARD: 1 << 10,
     Type.USAGE: 4 << 10,
     Type.SERVERS: 1 << 20,
+    Type.EVENT: 4 << 10,
+    Type.TAKEN: 256,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

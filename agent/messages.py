@@ -30,7 +30,21 @@ from agent.body import (
 from agent.ipc import Type, Unexpected
 from agent.listed import Listed
 from agent.model import Endpoint, Observation
-from agent.notice import WORKED, About, Answered, AnswerTold, Bounced, Due, Go, Heard, Sent, View, Viewed
+from agent.notice import (
+    WORKED,
+    About,
+    Answered,
+    AnswerTold,
+    Bounced,
+    Due,
+    Event,
+    Go,
+    Heard,
+    Sent,
+    Taken,
+    View,
+    Viewed,
+)  # fmt: skip
 
 _endpoint = lru_cache(4096)(Endpoint)
 
@@ -321,6 +335,8 @@ _BODIES: dict[Type, TypeAdapter[Any]] = {
     Type.ANSWERED: TypeAdapter(Answered),
     Type.HEARD: TypeAdapter(Heard),
     Type.SERVERS: TypeAdapter(Listed),
+    Type.EVENT: TypeAdapter(Event),
+    Type.TAKEN: TypeAdapter(Taken),
 }
 
 

@@ -22,7 +22,7 @@ WORK = MappingProxyType(
     {
         "mails": ("sent", "later", "refused", "cancelled", "uncertain"),
         "bounces": ("ours", "others", "unreadable", "unmarked"),
-        "webhook": ("delivered", "retried", "given_up", "dropped"),
+        "webhook": ("delivered", "retried", "given_up"),
     }
 )
 WORKED = frozenset(f"{what}.{how}" for what, ways in WORK.items() for how in ways)
@@ -153,6 +153,31 @@ class Bounced(Body):
     message_id: MessageId
     action: Literal["failed", "delayed", "delivered", "relayed", "expanded"]
     status: Annotated[str, Field(pattern=r"^([245]\.\d{1,3}\.\d{1,3})?$")] = ""
+
+
+class Event(Body):
+    """What became of a message, for the operator's webhook. ``id``: the same however often it is told.
+
+    ``event``: how the step ended ("cancelled": overtaken), or what came back of it; ``time``: when that was put on
+    record; ``step``: its id, ``message``: its kind. Nobody's name or address is in it.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    event: Literal["sent", "refused", "cancelled", "failed", "delayed", "delivered", "relayed", "expanded"]
+    time: Count
+    message_id: MessageId
+    step: Id
+    message: Label
+    case: Label = ""
+    severity: Label = ""
+    lang: Label = ""
+    status: Label = ""
+
+
+class Taken(Body):
+    """An event has come to its end: the webhook took it, or was told in vain for as long as it is."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class Heard(Body):

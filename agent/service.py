@@ -49,7 +49,7 @@ _CAPTURE = frozenset({
 })  # fmt: skip
 _EXPORTER = frozenset({Type.SHOWN, Type.RELOAD, Type.OBJECTION, Type.VIEW, Type.ANSWER})
 _PROBER = frozenset({Type.OUTCOME, Type.CANCELLED, Type.USAGE})
-_NOTIFIER = frozenset({Type.ABOUT, Type.SENT, Type.BOUNCED, Type.USAGE})
+_NOTIFIER = frozenset({Type.ABOUT, Type.SENT, Type.BOUNCED, Type.TAKEN, Type.USAGE})
 _CONTROL = frozenset({Type.ASK, Type.RELOAD, Type.ORDER})
 _SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
 _LEAST_GAP = 0.5  # seconds between snapshots while something happens

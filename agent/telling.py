@@ -28,6 +28,7 @@ from agent.exchange.catalogue import catalogue
 from agent.ipc import Type
 from agent.letters import Letters
 from agent.logfmt import Sample
+from agent.passing import Passing
 from agent.places import mailbox
 from agent.rechecks import Rechecks
 from agent.recipients import Recipients, papers, zone
@@ -100,6 +101,7 @@ class Telling:
             stands_against=lambda case: self._casework.stands(case, self._believed(case.address), office.conditions()),
         )  # fmt: skip
         self._letters = Letters(office, self._recipients, outcomes=self._dispatch.outcomes, monotonic=monotonic)
+        self._passing = Passing(office, self._recipients, self._dispatch.about)
         self._rechecks = Rechecks(office, inventory)
         self._answering = Answering(office, put=self.put, monotonic=monotonic)
         office.telling = self
@@ -108,13 +110,14 @@ class Telling:
 
     def opened(self, connection: Connection) -> None:
         if self._kept is not None and connection.door.name == "notifier":
-            for mails in (self._dispatch, self._letters):
+            for mails in (self._dispatch, self._letters, self._passing):
                 mails.met(lambda kind, body: self._send(connection, kind, body))
 
     def closed(self, connection: Connection) -> None:
         if self._kept is not None and connection.door.name == "notifier":
             self._tried(self._dispatch.lost)
             self._letters.lost()
+            self._passing.lost()
 
     def took(
         self, connection: Connection, kind: Type, message: Any, set_off: Callable[[], None] = lambda: None
@@ -123,7 +126,7 @@ class Telling:
 
         ``set_off`` ends what an answer does not allow any more, before it is said to whoever answered that it has.
         """
-        if kind not in (Type.ABOUT, Type.SENT, Type.BOUNCED, Type.ANSWER):
+        if kind not in (Type.ABOUT, Type.SENT, Type.BOUNCED, Type.TAKEN, Type.ANSWER):
             return False
         if self._kept is None:
             if kind is Type.ANSWER:
@@ -134,6 +137,8 @@ class Telling:
             )
         elif kind is Type.SENT:
             self._of(message.id).sent(message)
+        elif kind is Type.TAKEN:
+            self._passing.took(message.id)
         elif kind is Type.BOUNCED:
             ours: list[bool] = []
             if self._tried(lambda: ours.append(self._bounced(message))):
@@ -149,7 +154,10 @@ class Telling:
         return self._letters if self._letters.holds(ident) else self._dispatch
 
     def _bounced(self, message: Bounced) -> bool:
-        return self._dispatch.bounced(message) or self._letters.bounced(message)
+        ours = self._dispatch.bounced(message) or self._letters.bounced(message)
+        if ours and message.action != "failed":  # which the log has, and it is passed on from there
+            self._passing.heard(message)
+        return ours
 
     def learnt(self, address: str) -> None:
         """A probe has told something of a server: it is seen to at the next tick, before the others."""
@@ -228,6 +236,7 @@ class Telling:
         """Forget a customer and all of his cases; how many there were. Raises BookError."""
         self._recipients.forget(customer)
         self._letters.forget(customer)
+        self._passing.forget(customer)
         for case in list(self._office.book.cases.values()):
             if case.customer == customer:
                 self._dispatch.forget(case)
@@ -253,6 +262,7 @@ class Telling:
         self._pay()
         self._dispatch.tend()
         self._letters.tend()
+        self._passing.tend()
         self._look(now)
         if now >= self._retention_due:
             self._retention_due = now + _RETENTION
@@ -386,6 +396,8 @@ class Telling:
             "answers": dict(self._answering.counts),
             "rechecks": dict(self._rechecks.decisions),
             "untold": dict.fromkeys(UNTOLD, 0) | Counter(self._casework.paused.values()),
+            "webhook_oldest": self._passing.oldest(),
+            "webhook_dropped": self._passing.dropped,
             "failures": self._failures,
             "retention_last_success": self._last_success,
         }

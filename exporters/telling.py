@@ -49,7 +49,10 @@ def telling(said: Telling | None, notifier: Usage | None = None) -> Iterator[Met
     yield one("case_deletion_timestamp_seconds", said.retention_last_success)
     done = notifier.work if notifier else {}
     for what, name in _DONE.items():
-        yield by_one(name, [(how, done.get(f"{what}.{how}", 0)) for how in WORK[what]])
+        rows = [(how, done.get(f"{what}.{how}", 0)) for how in WORK[what]]
+        yield by_one(name, [*rows, ("dropped", said.webhook_dropped)] if what == "webhook" else rows)
+    if said.webhook_oldest is not None:
+        yield one("notice_webhook_oldest_timestamp_seconds", said.webhook_oldest)
 
 
 def summed(rows: Iterable[Row]) -> list[Row]:

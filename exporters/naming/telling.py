@@ -70,17 +70,22 @@ TELLING = Section("Telling customers", "", (
     Family("notice_attempts_total", "counter", "Mails that the notifier had before it, by what became of each.",
            {"outcome": WORK["mails"]},
            "each time that the notifier had a mail before it, by what became of it: `sent`; `later` (put off: the "
-           "relay does not take it now, or cannot be reached, and it is tried again); `refused`; `cancelled` (the agent gave "
-           "no leave); `uncertain`. Told by the notifier itself", _KEPT),
+           "relay does not take it now, or cannot be reached, and it is tried again); `refused`; `cancelled` (the "
+           "agent gave no leave); `uncertain`. Told by the notifier itself", _KEPT),
     Family("notice_bounces_total", "counter", "Mails in notices.bounces, by what they were.",
            {"kind": WORK["bounces"]},
            "mails in `notices.bounces`, by what they were: `ours` (a notification about a message that was sent, on "
            "record now), `others` (anything else; a person reads it), `unreadable` (a mail, or the mailbox, could not "
            "be read: each quarter of a minute anew), `unmarked` (it was read, and could not be marked as seen)", _KEPT),
     Family("notice_webhook_total", "counter", "What the webhook was told, by outcome.",
-           {"outcome": WORK["webhook"]},
-           "what the webhook was told: `delivered`, `retried` (an attempt that is followed by another), `given_up`, "
-           "`dropped` (too many waited)", _KEPT),
+           {"outcome": (*WORK["webhook"], "dropped")},
+           "what the webhook was told: `delivered`, `retried` (an attempt that is followed by another), `given_up` "
+           "(refused, or not taken for three days), `dropped` (too much waited that the log does not have: that "
+           "messages arrived, or are late)", _KEPT),
+    Family("notice_webhook_oldest_timestamp_seconds", "gauge",
+           "When that happened which has waited longest to be told to the webhook.", {},
+           "when that was put on record which has waited longest to be told to the webhook", f"{_KEPT}, and something "
+           "waits"),
     Family("case_deletion_timestamp_seconds", "gauge", "When what has ended was last deleted.", {},
            "when cases that ended `notices.fixed_days` ago were last deleted; hourly, 0 if never", _KEPT),
 ))  # fmt: skip

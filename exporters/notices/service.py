@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 GONE = 75  # EX_TEMPFAIL of sysexits.h: the agent has gone, or wants something else that takes a new process
 
-_ACCEPTED = frozenset({Type.SECTION, Type.DUE, Type.GO, Type.HEARD})
+_ACCEPTED = frozenset({Type.SECTION, Type.DUE, Type.GO, Type.HEARD, Type.EVENT})
 _CHUNK = 65_536
 _LEAVE = 60.0  # seconds that the agent may take to give leave
 _DETAILED = ("tell", "contact")  # messages to who looks after the server: others are told less
@@ -151,6 +151,7 @@ class Notifier:
         self._tools.relay.look()
         if taken := self._usage.due():
             self._tell(Type.USAGE, taken)
+        self._tell_what_was_taken()
         bounces = self._tools.bounces
         if bounces and bounces.counts["unreadable"] > self._unreadable:
             self._unreadable = bounces.counts["unreadable"]
@@ -158,7 +159,6 @@ class Notifier:
                 self._log.warning("mails in notices.bounces cannot be read", extra={"times": self._unreadable})
         for bounce in bounces.look() if bounces else ():
             self._tell(Type.BOUNCED, bounce._asdict())
-            self._pass_on(bounce.action, bounce.message_id, status=bounce.status)
         if PULSE.wants_status(time.monotonic()):
             seen = bounces.counts if bounces else Counter[str]()
             told = {name: self.counts[name] for name in ("sent", "later", "refused", "cancelled", "uncertain")}
@@ -173,6 +173,12 @@ class Notifier:
                 self._link.sendall(ipc.frame(kind, body))
             except OSError:
                 self.counts["untold"] += 1
+
+    def _tell_what_was_taken(self) -> None:
+        """By the webhook. Without an agent it is told to the next one."""
+        if self._tools.webhook and self._link is not None:
+            for ident in self._tools.webhook.ended():
+                self._tell(Type.TAKEN, {"id": ident})
 
     def _meet(self) -> bool:
         """Wait for the next agent; whether there is one. It says anew what is due."""
@@ -225,6 +231,9 @@ class Notifier:
             # One that comes too late is for a message that was given up: what was said of that holds.
             if message.id == self._asked:
                 self._leave = message.go
+        elif kind is Type.EVENT:
+            if self._tools.webhook:
+                self._tools.webhook.tell(message.model_dump())
         elif self._tools.bounces:
             self._tools.bounces.heard(message.message_id, ours=message.ours)
 
@@ -289,15 +298,6 @@ class Notifier:
         self._tell(Type.SENT, {"id": due.id, "outcome": outcome, "code": code, "detail": detail})
         self._committed = False
         self._log.info("notice", extra={"kind": due.facts.message, "outcome": outcome, "code": code})
-        if outcome != "later":
-            facts = due.facts
-            told = {"message": facts.message, "case": facts.case, "severity": facts.severity, "lang": facts.lang}
-            self._pass_on(outcome, due.message_id, step=due.id, **told)
-
-    def _pass_on(self, event: str, message_id: str, **told: str) -> None:
-        """Tell the webhook, where there is one: of the case, and neither whose it is nor who was written to."""
-        if self._tools.webhook:
-            self._tools.webhook.tell({"event": event, "time": int(time.time()), "message_id": message_id, **told})
 
 
 def secret(credentials: str, name: str, key: str) -> str:

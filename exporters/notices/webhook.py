@@ -1,9 +1,12 @@
 """The operator's own webhook: told of each step, signed, by https, and of nobody's address.
 
+What is to be told comes from the agent, few at a time, and is told in that order; the agent keeps it until it is said
+here that it is at its end, so that nothing is lost with this process.
+
     X-Knockfirst-Timestamp: 1780000000
     X-Knockfirst-Signature: sha256=<HMAC-SHA-256 of "1780000000." and the body, in hexadecimal>
 
-What cannot be told is tried again for some ten minutes, and then given up and counted: the agent's record has it, too.
+What is not taken is tried again until it is three days old, and then given up and counted: the record has it, too.
 A redirection is not followed, and of an answer nothing is read but its status.
 """
 
@@ -17,17 +20,18 @@ import threading
 import time
 from collections import Counter
 from http.client import HTTPException, HTTPSConnection  # noqa: TID251  (to the one URL of the configuration)
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import ConfigError
 from agent.places import url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _SECONDS = 10.0  # for connecting, and for each step after it
-_WAITS = (1.0, 5.0, 30.0, 120.0, 480.0)  # seconds between attempts
-_MOST = 1000  # events that may wait
+_WAITS = (1.0, 5.0, 30.0, 120.0, 480.0)  # seconds between attempts, the last for as long as it takes
+_LONG = 3 * 86_400.0  # seconds after which an event is not worth another attempt
 _LEAST = 16  # characters of a secret
 _AGAIN = (408, 425, 429)  # of 4xx, what is worth another attempt
 
@@ -53,18 +57,26 @@ class Webhook:
         self._now = now
         self._wait = wait
         self._counted = counted
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue(_MOST)
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._held: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     def begin(self) -> None:
         threading.Thread(target=self._work, name="webhook", daemon=True).start()
 
     def tell(self, event: dict[str, Any]) -> None:
-        """Tell it, soon. Where too many wait already, it is dropped."""
-        try:
-            self._events.put_nowait(event)
-        except queue.Full:
-            self._count("dropped")
+        """Tell it, soon; an agent that is new says once more what is held here already, which is not told twice."""
+        if event["id"] not in self._held:
+            self._held.add(event["id"])
+            self._events.put(event)
+
+    def ended(self) -> Iterator[str]:
+        """The ids of what has come to its end, taken or given up; each once. For the thread that ``tell`` is for."""
+        while not self._ended.empty():
+            ident = self._ended.get()
+            self._held.discard(ident)
+            yield ident
 
     def _count(self, how: str) -> None:
         self.counts[how] += 1
@@ -73,21 +85,22 @@ class Webhook:
     def _work(self) -> None:
         while True:
             event = self._events.get()
-            self._count("delivered" if self.told(event) else "given_up")
+            how = "delivered" if self.told(event) else "given_up"
+            self._ended.put(event["id"])
+            self._count(how)
 
     def told(self, event: dict[str, Any]) -> bool:
         """Tell it now, as often as that takes; whether it was taken."""
         body = json.dumps(event, separators=(",", ":"), sort_keys=True).encode()
-        for wait in (*_WAITS, None):
+        for wait in chain(_WAITS, repeat(_WAITS[-1])):
             code = self._posted(body)
             if 200 <= code < 300:
                 return True
-            if 400 <= code < 500 and code not in _AGAIN:
+            if (400 <= code < 500 and code not in _AGAIN) or self._now() - event["time"] > _LONG:
                 return False
-            if wait is not None:
-                self._count("retried")
-                self._wait(wait)
-        return False
+            self._count("retried")
+            self._wait(wait)
+        raise AssertionError  # it does not end by itself
 
     def _posted(self, body: bytes) -> int:
         """The status of the answer; 0 for none."""

@@ -79,6 +79,9 @@ BOARD = Board(
               {"sum by (kind) (increase(knockfirst_notice_bounces_total{@}[$__rate_interval]))": "{{kind}}"}),
         graph("Webhook", "What it was told; `given_up` and `dropped` it never was.", "short",
               {"sum by (outcome) (increase(knockfirst_notice_webhook_total{@}[$__rate_interval]))": "{{outcome}}"}),
+        graph("Webhook waits since", "Since that happened which it was to be told longest ago; empty while nothing "
+              "waits.", "s",
+              {"time() - min by (instance) (knockfirst_notice_webhook_oldest_timestamp_seconds{@})": "{{instance}}"}),
         graph("Writes failed", "Each is tried again; the disk is full, or gone.", "short",
               {"sum by (instance) (increase(knockfirst_case_write_failures_total{@}[$__rate_interval]))":
                    "{{instance}}"}),

@@ -12,7 +12,7 @@ from agent.exchange.fingerprint import book
 from agent.inventory import Inventory
 from agent.ipc import Type
 from agent.lab import leave
-from agent.notice import About, AnswerTold, Bounced, Due, Sent
+from agent.notice import About, AnswerTold, Bounced, Due, Sent, Taken
 from agent.telling import Telling
 from tests.agent import leaving, permission_world
 from tests.agent.cases.servers import OLD, observed
@@ -56,7 +56,7 @@ def text_of(due: Due) -> str:
     return f"About your mail server\n\nThis {due.facts.message} is about {due.facts.address}.\n"
 
 
-SENT = frozenset({Type.DUE, Type.GO, Type.HEARD, Type.ANSWERED})
+SENT = frozenset({Type.DUE, Type.GO, Type.HEARD, Type.ANSWERED, Type.EVENT})
 
 
 class Doors(permission_world.Doors):
@@ -115,7 +115,7 @@ class World:
         return [Due.model_validate(body) for body in self.heard(Type.DUE)]
 
     def says(self, message: Any) -> None:
-        kinds = {About: Type.ABOUT, Sent: Type.SENT, Bounced: Type.BOUNCED, AnswerTold: Type.ANSWER}
+        kinds = {About: Type.ABOUT, Sent: Type.SENT, Bounced: Type.BOUNCED, AnswerTold: Type.ANSWER, Taken: Type.TAKEN}
         assert self.notifier is not None
         assert self.telling.took(self.notifier, kinds[type(message)], message)
 

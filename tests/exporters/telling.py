@@ -11,5 +11,6 @@ TELLING = {
     "answers": {"show": 67, "stop": 68}, "rechecks": {"granted": 69, "no_record": 70}, "untold": {"no_contact": 71},
     "failures": 72, "retention_last_success": 73.0, "tasks_oldest": {"phone": 74.0}, "notifier": True,
     "came": [{"severity": "high", "step": "before", "channel": "none", "outcome": "fixed", "count": 75}],
+    "webhook_oldest": 78.0, "webhook_dropped": 79,
     "after_seconds": {"phone": {"buckets": [[43_200.0, 4], [86_400.0, 5]], "count": 76, "sum": 77.0}},
 }  # fmt: skip

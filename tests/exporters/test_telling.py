@@ -41,6 +41,8 @@ def test_what_the_notifier_counts_is_there_from_the_start_and_as_it_tells_it() -
         f'{name}{{{label}="{how}"}}': f"{what}.{how}" for name, (label, what) in names.items() for how in WORK[what]
     }
     assert len(rows) == len(WORKED) and {before[row] for row in rows} == {0}
+    assert before['notice_webhook_total{outcome="dropped"}'] == 79
+    assert before["notice_webhook_oldest_timestamp_seconds"] == 78
     work = {name: number for number, name in enumerate(sorted(WORKED), 80)}
     roles = {"notifier": {"resident": 1.0, "cpu": 1.0, "lines": {}, "work": work}}
     told = values(scraped(snapshot(telling=TELLING, roles=roles)))
@@ -50,5 +52,6 @@ def test_what_the_notifier_counts_is_there_from_the_start_and_as_it_tells_it() -
 def test_there_are_none_where_nothing_is_kept_and_no_age_where_nothing_waits() -> None:
     ours = re.compile(r"cases?[_{]|notices?_")
     assert not [name for name in values(scraped(snapshot(telling=None))) if ours.match(name)]
-    waits = values(scraped(snapshot(telling=TELLING | {"oldest": None})))
-    assert "notices_oldest_timestamp_seconds" not in waits and waits["notices_waiting"] == 65
+    waits = values(scraped(snapshot(telling=TELLING | {"oldest": None, "webhook_oldest": None})))
+    absent = {"notices_oldest_timestamp_seconds", "notice_webhook_oldest_timestamp_seconds"}
+    assert not absent & waits.keys() and waits["notices_waiting"] == 65

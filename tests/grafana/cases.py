@@ -60,6 +60,7 @@ _UNSURE = "knockfirst_notices_uncertain_total"
 _TASK = 'knockfirst_case_task_oldest_timestamp_seconds{channel="%s"}'
 _ENDED = 'knockfirst_notices_total{channel="%s",outcome="%s",step="tell"}'
 _CAME = 'knockfirst_notice_bounces_total{kind="%s"}'
+_UNTAKEN = "knockfirst_notice_webhook_oldest_timestamp_seconds"
 _HOOK = 'knockfirst_notice_webhook_total{outcome="%s"}'
 _DELETED = "knockfirst_case_deletion_timestamp_seconds"
 _ERASED = "knockfirst_customer_erasures_oldest_timestamp_seconds"
@@ -345,6 +346,9 @@ CASES = {
     ),
     "KnockfirstBouncesUnreadable": _counter(
         _CAME % "unreadable", "17m", other=_CAME % "others", early="14m", kind="unreadable"
+    ),
+    "KnockfirstWebhookStuck": Case(
+        {_UNTAKEN: "0x480"}, "66m", (({_UNTAKEN: "0x480"}, "64m"), ({_UNTAKEN: "0x240 1800x240"}, "66m")),
     ),
     "KnockfirstWebhookGivenUp": _counter(
         _HOOK % "given_up", other=_HOOK % "retried", outcome="given_up"

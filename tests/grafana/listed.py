@@ -7,6 +7,7 @@ SILENT = {
     "knockfirst_capture_interface_state": "for what a later version measures and this one has no name for",
     "knockfirst_customer_erasures_oldest_timestamp_seconds": "no erasure waits for its end",
     "knockfirst_customer_erasure_timestamp_seconds": "the laboratory has no `audit.keep_months`",
+    "knockfirst_notice_webhook_oldest_timestamp_seconds": "the laboratory has no webhook",
 }
 # Panels that are empty though all that they look at is there.
 EMPTY = {

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = b"sixteen letters!"
-EVENT = {"event": "sent", "case": "K-1"}
+NOW = 1_780_000_000.7
+DAY = 86_400
+EVENT = {"id": "ab" * 16, "event": "sent", "time": int(NOW), "case": "K-1"}
 
 
 class Listener(HTTPServer):
@@ -70,7 +72,7 @@ def listener(authority: Authority, tmp_path: Path) -> Iterator[Listener]:
 def hook(listener: Listener, authority: Authority, waits: list[float]) -> Webhook:
     to = f"https://127.0.0.1:{listener.server_port}/notices"
     trusted = ssl.create_default_context(cafile=str(authority.file))
-    return Webhook(to, SECRET, trusted, lambda: 1_780_000_000.7, waits.append)
+    return Webhook(to, SECRET, trusted, lambda: NOW, waits.append)
 
 
 def test_what_it_is_told_is_signed(listener: Listener, authority: Authority) -> None:
@@ -84,43 +86,54 @@ def test_what_it_is_told_is_signed(listener: Listener, authority: Authority) -> 
 
 
 @pytest.mark.parametrize(
-    ("codes", "taken", "times"),
-    [([], True, 1), ([500], True, 2), ([503, 429, 302], True, 4), ([404], False, 1), ([500] * 9, False, 6)],
-)
+    ("codes", "taken", "times", "days"),
+    [
+        ([], True, 1, 0), ([500], True, 2, 0), ([503, 429, 302], True, 4, 0), ([404], False, 1, 0),
+        ([500] * 9, True, 10, 2), ([500] * 9, False, 1, 4), ([], True, 1, 4),
+    ],
+)  # fmt: skip
 def test_what_is_tried_again(
-    listener: Listener, authority: Authority, codes: list[int], taken: bool, times: int
+    listener: Listener, authority: Authority, codes: list[int], taken: bool, times: int, days: int
 ) -> None:
     listener.codes = codes
     waits: list[float] = []
-    assert hook(listener, authority, waits).told(EVENT) is taken
+    assert hook(listener, authority, waits).told(EVENT | {"time": int(NOW) - days * DAY}) is taken
     assert len(listener.got) == times
     assert {path for path, _, _ in listener.got} == {"/notices"}, "a redirection is not followed"
-    assert waits == [1.0, 5.0, 30.0, 120.0, 480.0][: times - 1]
+    assert waits == [1.0, 5.0, 30.0, 120.0, 480.0, 480.0, 480.0, 480.0, 480.0][: times - 1]
 
 
 def test_one_whose_certificate_nobody_vouches_for_is_told_nothing(listener: Listener, tmp_path: Path) -> None:
     other = Authority(tmp_path, "other")
-    assert not hook(listener, other, []).told(EVENT)
+    assert not hook(listener, other, []).told(EVENT | {"time": int(NOW) - 4 * DAY})
     assert listener.got == []
 
 
-def test_by_its_thread_one_after_the_other(listener: Listener, authority: Authority) -> None:
-    one = hook(listener, authority, [])
-    one.begin()
-    for number in range(3):
-        one.tell({"number": number})
+def counted(one: Webhook, times: int) -> bool:
+    """Whether so many have come to their end, waited for."""
     for _ in range(1000):
-        if one.counts["delivered"] == 3:
-            break
+        if one.counts.total() >= times:
+            return True
         threading.Event().wait(0.01)
-    assert [json.loads(body)["number"] for _, _, body in listener.got] == [0, 1, 2]
+    return False
 
 
-def test_what_too_many_wait_before_is_given_up(listener: Listener, authority: Authority) -> None:
+def test_by_its_thread_one_after_the_other_and_what_is_held_is_not_held_twice(
+    listener: Listener, authority: Authority
+) -> None:
     one = hook(listener, authority, [])
-    for number in range(1002):
-        one.tell({"number": number})
-    assert one.counts["dropped"] == 2
+    listener.codes = [204, 404]
+    names = [f"{number:032x}" for number in range(3)]
+    for ident in (*names, names[1], names[2]):
+        one.tell(EVENT | {"id": ident})
+    assert list(one.ended()) == []
+    one.begin()
+    assert counted(one, 3)
+    assert [json.loads(body)["id"] for _, _, body in listener.got] == names
+    assert one.counts == {"delivered": 2, "given_up": 1}
+    assert list(one.ended()) == names and list(one.ended()) == []
+    one.tell(EVENT | {"id": names[0]})  # by an agent that did not hear that it had ended
+    assert counted(one, 4) and one.counts["delivered"] == 3
 
 
 def test_a_secret_that_can_be_guessed_is_none() -> None:
