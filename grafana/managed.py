@@ -10,7 +10,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from grafana.rules import RUNBOOK, Alert, Group, anchor, whole
+from grafana.rules import RUNBOOK, Alert, Group, annotated, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +47,8 @@ def _rule(alert: Alert, panel: int, runbook: str) -> dict[str, Any]:
         "noDataState": "OK",
         "execErrState": "Error",
         "for": "0s" if alert.lasts == "0m" else alert.lasts,
-        "annotations": {
-            # There, $value is a text that tells of every node.
-            "summary": alert.summary.replace("$value", "$values.query.Value"),
-            "runbook_url": anchor(alert, runbook),
-        },
+        # There, $value is a text that tells of every node.
+        "annotations": annotated(alert, runbook, alert.summary.replace("$value", "$values.query.Value")),
         "labels": {"severity": alert.severity},
         "isPaused": False,
     }

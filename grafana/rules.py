@@ -7,9 +7,12 @@ two alerts each, one before the limit and one beyond it; the limits are those of
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 RUNBOOK = "docs/runbook.md"
+_WRITTEN = Path(__file__).resolve().parent.parent / RUNBOOK
 SEVERITIES = ("critical", "warning", "info")
 
 
@@ -50,7 +53,7 @@ RECORDINGS = (
         'sum by (job, instance, cve) (knockfirst_servers_exposed{kev="yes",status="vulnerable"})',
     ),
     Recording("instance:knockfirst_capture_parse:cores_rate5m", "rate(knockfirst_capture_parse_seconds_total[5m])"),
-    Recording("instance:knockfirst_probe_refusals:rate1h",
+    Recording("instance_reason:knockfirst_gate_refusals:rate1h",
               'sum by (job, instance, reason) (rate(knockfirst_gate_decisions_total{decision="refused"}[1h]))'),
 )  # fmt: skip
 
@@ -65,6 +68,28 @@ def prometheus(groups: tuple[Group, ...], runbook: str = RUNBOOK) -> dict[str, d
 def anchor(alert: Alert, runbook: str = RUNBOOK) -> str:
     """Where the runbook tells of it: the heading is its name."""
     return f"{runbook}#{alert.name.lower()}"
+
+
+def annotated(alert: Alert, runbook: str = RUNBOOK, summary: str = "") -> dict[str, str]:
+    """``summary``: in place of its own. What the runbook says goes along: who is woken may not reach the page."""
+    return {
+        "summary": summary or alert.summary,
+        "description": _sections()[alert.name],
+        "runbook_url": anchor(alert, runbook),
+    }
+
+
+@cache
+def _sections() -> dict[str, str]:
+    """Alert -> what it means and what to do, on one line."""
+    found = re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", _WRITTEN.read_text(), re.MULTILINE | re.DOTALL)
+    return {name: " ".join(_said(text, word) for word in ("Means", "Do")) for name, text in found}
+
+
+def _said(section: str, word: str) -> str:
+    """The paragraph that begins with this word; of a link, its text."""
+    found = re.search(rf"\*\*{word}\.\*\* (.*?)(?=\n\n|\Z)", section, re.DOTALL)
+    return re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(found[1].split())) if found else ""
 
 
 def whole(expr: str) -> str:
@@ -86,5 +111,5 @@ def _alert(alert: Alert, runbook: str) -> dict[str, Any]:
         "expr": alert.expr,
         **({} if alert.lasts == "0m" else {"for": alert.lasts}),
         "labels": {"severity": alert.severity},
-        "annotations": {"summary": alert.summary, "runbook_url": anchor(alert, runbook)},
+        "annotations": annotated(alert, runbook),
     }

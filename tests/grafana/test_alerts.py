@@ -13,7 +13,7 @@ import pytest
 
 from grafana.alerts import ALERTS, GROUPS
 from grafana.managed import provisioned
-from grafana.rules import RECORDINGS, RUNBOOK, SEVERITIES, Alert, anchor, whole
+from grafana.rules import RECORDINGS, RUNBOOK, SEVERITIES, Alert, anchor, annotated, whole
 from grafana.written import yaml
 from tests.grafana.cases import CASES, MORE, Case, Series
 
@@ -98,7 +98,7 @@ def _annotations(alert: Alert, case: Case) -> dict[str, str]:
     for label, value in case.labels.items():
         said = said.replace(f"{{{{ $labels.{label} }}}}", value)
     assert "{{" not in said, said
-    return {"summary": said, "runbook_url": anchor(alert)}
+    return annotated(alert, summary=said)
 
 
 def test_what_is_recorded_for_prometheus_is_written_out_for_grafana(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_is_recorded_for_prometheus_is_written_out_for_grafana(tmp_path: Pa
     assert not [expr for expr in exprs.values() if ":knockfirst" in expr]
     rules = [
         {"alert": a.name, "expr": exprs[a.name], "for": a.lasts, "labels": {"severity": a.severity},
-         "annotations": {"summary": a.summary, "runbook_url": anchor(a)}}
+         "annotations": annotated(a)}
         for a in ALERTS
     ]  # fmt: skip
     (tmp_path / "rules.yml").write_text(yaml({"groups": [{"name": "written-out", "rules": rules}]}))
@@ -130,6 +130,28 @@ def test_alerts_are_written_as_the_house_writes_them() -> None:
         named = set(re.findall(r"\$labels\.(\w+)", alert.summary))
         closed = {"instance", "reason", "door", "interface", "event", "source", "piece", "level", "cve", "part"}
         assert named <= closed | {"channel"}, alert.name
+
+
+def test_who_is_woken_is_told_what_it_means_and_what_to_do() -> None:
+    for alert in ALERTS:
+        said = annotated(alert)
+        assert list(said) == ["summary", "description", "runbook_url"]
+        for word in ("Means", "Do"):
+            paragraph = SECTIONS[alert.name].partition(f"**{word}.** ")[2].partition("\n\n")[0]
+            assert " ".join(paragraph.split())[:30] in said["description"], alert.name
+        # Both would be taken for something else: by the templates of Prometheus and Grafana, and by who reads.
+        assert "{{" not in said["description"]
+        assert "**" not in said["description"]
+
+
+def test_what_is_recorded_is_named_by_the_labels_that_it_has() -> None:
+    """LEVEL:METRIC:OPERATIONS, as Prometheus' documentation has it; the job is in all of them."""
+    for one in RECORDINGS:
+        level, metric, operations = one.name.split(":")
+        by = re.search(r"by \(job, ([\w, ]+)\)", one.expr)
+        assert level == (by[1].replace(", ", "_") if by else "instance"), one.name
+        assert metric.startswith("knockfirst_")
+        assert operations == "sum" or operations.endswith(re.findall(r"\[(\w+)\]", one.expr)[-1]), one.name
 
 
 def test_what_must_be_0_is_told_at_once_and_critically() -> None:
