@@ -271,7 +271,8 @@ class Office:
         """Let an entry count with everybody whom its kind concerns, but for the register."""
         for fold in self._folds.get(entry.kind, ()):
             fold(entry)
-        self._latest = max(self._latest, entry.time)
+        if entry.time > self._latest:
+            self._latest = entry.time
 
     def _note_switch(self, entry: Opened) -> None:
         self.switched_on = entry.kind == "kill_switch.on"
