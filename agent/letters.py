@@ -113,8 +113,8 @@ class Letters:
         )  # fmt: skip
 
     def holds(self, ident: str) -> bool:
-        """Whether a message of that id is one of these."""
-        return ident in self._office.requests.letters
+        """Whether a message of that id is one of these; also of who was erased while the notifier had it."""
+        return ident == self._out or ident in self._office.requests.letters
 
     def may(self, ident: str, text: str = "") -> bool:
         """Whether DATA may follow; a yes, and the digest of what it says, is on record before it is given."""
