@@ -134,5 +134,8 @@ def opened(
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca:
-        context.load_verify_locations(ca)
+        try:
+            context.load_verify_locations(ca)
+        except OSError as error:
+            raise ConfigError(f"notices.ca: {ca}: {error.strerror or error}; name a file of certificates") from None
     return Webhook(to, secret.encode(), context, now, counted=counted)

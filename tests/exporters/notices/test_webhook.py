@@ -142,3 +142,10 @@ def test_a_secret_that_can_be_guessed_is_none() -> None:
     made: Any = opened("https://hooks.example.net/", "sixteen letters!", "", float)
     assert (made._host, made._port, made._path) == ("hooks.example.net", 443, "/")
     assert made._context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_a_file_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("no certificate\n")
+    for file, why in (("none.pem", "No such file"), ("empty.pem", "")):
+        with pytest.raises(ConfigError, match=rf"notices\.ca: .*{file}: {why}.*; name a file of certificates"):
+            opened("https://hooks.example.net/", "sixteen letters!", str(tmp_path / file), float)
