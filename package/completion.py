@@ -1,4 +1,4 @@
-"""The completion for bash, a static file from the parsers of the commands: no program runs when Tab is pressed.
+"""The completion for bash and zsh, static files from the parsers of the commands: no program runs when Tab is pressed.
 
 For every command it knows the words that may come next, and for every argument what it takes: one of its choices, a
 file, or something that cannot be known.
@@ -13,12 +13,11 @@ from package.spoken import PROGRAM, Command, commands
 
 if TYPE_CHECKING:
     from argparse import Action
-    from collections.abc import Iterable
 
 # What arguments that take a file or a directory are called.
 _FILES = frozenset({"FILE", "DIR", "PATH", "files", "file", "directory"})
 
-_FUNCTION = """\
+_BASH = """\
 _knockfirst() {
     local current=${COMP_WORDS[COMP_CWORD]} command=knockfirst option= takes word
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -41,8 +40,55 @@ complete -F _knockfirst knockfirst
 """
 
 
-def text() -> str:
-    """The file."""
+# What the file says is a function, which zsh loads when it is first needed: zshcompsys(1), autoloaded files.
+_ZSH = """\
+local command=knockfirst option= takes word
+local -a found
+for word in "${(@)words[2,CURRENT-1]}"; do
+    option=
+    if [[ $word = -* ]]; then
+        option=$word
+    elif (( ${+following[$command $word]} )); then
+        command+=" $word"
+    fi
+done
+if (( ${+values[$command $option]} )); then
+    takes=${values[$command $option]}
+else
+    takes=${following[$command]}
+fi
+found=(${=takes})
+local given=1
+if (( ${found[(Ie)@file]} )) && [[ $PREFIX != -* ]]; then
+    _files && given=0
+fi
+found=(${found:#@file})
+(( $#found )) && compadd -- $found && given=0
+return given
+"""
+
+_Rows = dict[str, str]
+
+
+def bash() -> str:
+    """The file for bash, by the name of the program."""
+    following, values = _tables()
+    head = "# Completion of knockfirst for bash. Made from its parsers; not to be edited."
+    arrays = (*_array("declare -gA _knockfirst_next=(", following), *_array("declare -gA _knockfirst_values=(", values))
+    return "\n".join([head, *arrays, _BASH])
+
+
+def zsh() -> str:
+    """The file for zsh, which goes by the name of the program behind an underscore."""
+    following, values = _tables()
+    head = f"#compdef {PROGRAM}\n# Completion of knockfirst for zsh. Made from its parsers; not to be edited."
+    head += "\nemulate -L zsh"
+    pairs = (*_array("local -A following=(", following), *_array("local -A values=(", values))
+    return "\n".join([head, *pairs, _ZSH])
+
+
+def _tables() -> tuple[_Rows, _Rows]:
+    """Of every command, what may come next; and of each of its options that takes a value, which."""
     every = commands()
     following = {PROGRAM: ["--help", "--version", *(one.words[0] for one in every if len(one.words) == 1)]}
     following |= {one.name: [*_next(one), *_further(one, every)] for one in every}
@@ -53,8 +99,7 @@ def text() -> str:
         for option in argument.option_strings
         if argument.nargs != 0
     }
-    head = "# Completion of knockfirst for bash. Made from its parsers; not to be edited."
-    return "\n".join([head, *_array("next", following.items()), *_array("values", values.items()), _FUNCTION])
+    return {name: " ".join(words) for name, words in following.items()}, values
 
 
 def _further(command: Command, every: list[Command]) -> list[str]:
@@ -82,10 +127,6 @@ def _takes(argument: Action) -> str:
     return "@file" if _FILES.intersection(names) else ""
 
 
-def _array(name: str, rows: Iterable[tuple[str, list[str] | str]]) -> list[str]:
-    """A table of bash: words that name a command, or one of its options -> what may come."""
-    lines = [
-        f"    [{shlex.quote(key)}]={shlex.quote(value if isinstance(value, str) else ' '.join(value))}"
-        for key, value in rows
-    ]
-    return [f"declare -gA _knockfirst_{name}=(", *lines, ")"]
+def _array(begin: str, rows: _Rows) -> list[str]:
+    """An associative array, as both shells write one (zsh since 5.5)."""
+    return [begin, *(f"    [{shlex.quote(key)}]={shlex.quote(value)}" for key, value in rows.items()), ")"]

@@ -120,7 +120,8 @@ def _system(source: Path, root: Path) -> None:
         for path in sorted((source / "systemd" / what).glob("*.conf")):
             _write(root, f"/usr/lib/{what}/{path.name}", path.read_text())
     _write(root, CONFIGURATION, defaults.text())
-    _write(root, "/usr/share/bash-completion/completions/knockfirst", completion.text())
+    _write(root, "/usr/share/bash-completion/completions/knockfirst", completion.bash())
+    _write(root, "/usr/share/zsh/vendor-completions/_knockfirst", completion.zsh())
 
 
 def _shared(source: Path, root: Path) -> None:

@@ -77,6 +77,12 @@ def test_the_program_is_started_by_its_own_interpreter() -> None:
             assert (unpacked() / started[1:]).stat().st_mode & 0o111, started
 
 
+def test_completion_is_where_shells_look_for_it() -> None:
+    shared = unpacked() / "usr/share"
+    assert "complete -F _knockfirst knockfirst" in (shared / "bash-completion/completions/knockfirst").read_text()
+    assert (shared / "zsh/vendor-completions/_knockfirst").read_text().startswith("#compdef knockfirst\n")
+
+
 def test_every_module_of_ours_is_there_with_its_byte_code() -> None:
     for package in ("agent", "collectors", "probes", "exporters"):
         for path in (sources() / package).rglob("*.py"):

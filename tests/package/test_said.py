@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 from argparse import SUPPRESS
@@ -35,16 +37,87 @@ def shown(page: str) -> str:
     return done.stdout
 
 
-def completed(directory: Path, *words: str) -> list[str]:
-    """What bash offers behind these words."""
+def completed(directory: Path, shell: str, *words: str) -> list[str]:
+    """What a shell offers behind these words."""
+    return by_bash(directory, *words) if shell == "bash" else by_zsh(directory, *words)
+
+
+def by_bash(directory: Path, *words: str) -> list[str]:
     file = directory / "completion"
-    file.write_text(completion.text())
+    file.write_text(completion.bash())
     script = 'source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _knockfirst; printf "%s\\n" "${COMPREPLY[@]}"'
     done = subprocess.run(
         ["bash", "-c", script, file, "knockfirst", *words], capture_output=True, text=True, check=True, cwd=directory
     )
     assert done.stderr == ""
     return done.stdout.split()
+
+
+# What zsh's own functions do with what they are given, as far as it matters here.
+_OF_ZSH = """
+fpath=($1 $fpath); shift
+autoload -Uz _knockfirst
+compadd() { shift; print -rl -- ${(M)@:#${(b)PREFIX}*} }
+_files() { print -rl -- ${PREFIX}*(N) }
+words=(knockfirst "$@") CURRENT=$(($# + 1)) PREFIX=${@[-1]}
+_knockfirst
+true
+"""
+
+
+def by_zsh(directory: Path, *words: str) -> list[str]:
+    command = [needs_zsh(), "-f", "-c", _OF_ZSH, "zsh", str(placed(directory)), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=directory, timeout=60)
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def placed(directory: Path) -> Path:
+    """A directory with zsh's file as it is installed."""
+    place = directory / "vendor-completions"
+    place.mkdir()
+    (place / "_knockfirst").write_text(completion.zsh())
+    return place
+
+
+def needs_zsh() -> str:
+    there = shutil.which("zsh")
+    if there is None:
+        assert os.environ.get("CI") != "true", "missing where CI=true: zsh (Debian package zsh)"
+        pytest.skip("needs zsh")
+    return there
+
+
+def typed(directory: Path, keys: str, wanted: str, options: str = "") -> str:
+    """What somebody sees who types that into a zsh that has just been begun, up to what is ``wanted``."""
+    (directory / ".zshrc").write_text(
+        f"fpath=({placed(directory)} $fpath)\nautoload -Uz compinit\ncompinit -u -D\nPS1='READY> '\n"
+        f"knockfirst() {{ print -r -- RAN: $@ }}\n{options}\n"
+    )
+    ours, theirs = pty.openpty()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(directory), "ZDOTDIR": str(directory), "TERM": "dumb"}
+    zsh = subprocess.Popen(
+        [needs_zsh(), "-d", "-i"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment, cwd=directory,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        seen = until(ours, "READY> ")
+        os.write(ours, keys.encode())
+        return seen + until(ours, wanted)
+    finally:
+        zsh.kill()
+        zsh.wait()
+        os.close(ours)
+        os.close(theirs)
+
+
+def until(terminal: int, wanted: str) -> str:
+    """What comes from a terminal up to that; it fails after half a minute of nothing."""
+    seen = ""
+    while wanted not in seen:
+        assert select.select([terminal], [], [], 30.0)[0], seen
+        seen += os.read(terminal, 4096).decode(errors="replace")
+    return seen
 
 
 def test_every_command_is_found_with_those_behind_it() -> None:
@@ -81,6 +154,7 @@ def test_the_page_of_the_configuration_names_every_key() -> None:
 
 
 @pytest.mark.usefixtures("_greeting")
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
@@ -96,7 +170,28 @@ def test_the_page_of_the_configuration_names_every_key() -> None:
         (["--v"], "--version"),
     ],
 )
-def test_bash_offers_what_may_come(words: list[str], offered: str, tmp_path: Path) -> None:
+def test_a_shell_offers_what_may_come(words: list[str], offered: str, shell: str, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").touch()
-    assert completed(tmp_path, *words) == offered.split()
+    assert completed(tmp_path, shell, *words) == offered.split()
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.usefixtures("_greeting")
+@pytest.mark.parametrize(
+    ("keys", "ran"),
+    [
+        ("knockfirst gre\t--to\tlo\t\n", "RAN: greet --tone loud"),
+        ("knockfirst cas\tcl\tabcd --no\twhy\n", "RAN: cases close abcd --note why"),
+        ("knockfirst check-con\tlet\t\n", "RAN: check-config letter.txt"),
+        ("knockfirst greet $(touch made) --fr\tlet\t\n", "RAN: greet --from letter.txt"),
+    ],
+)
+def test_zsh_completes_what_is_typed(keys: str, ran: str, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    assert ran in typed(tmp_path, keys, ran)
+
+
+def test_whoever_has_other_options_in_his_zsh_is_offered_the_same(tmp_path: Path) -> None:
+    ran = "RAN: cases close abcd --note why"
+    options = "setopt ksharrays shwordsplit nounset"
+    assert ran in typed(tmp_path, "knockfirst cas\tcl\tabcd --no\twhy\n", ran, options)
