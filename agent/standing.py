@@ -81,9 +81,9 @@ class Standing:
         register = self._office.register
         part, self._left = self._left[:_SLICE], self._left[_SLICE:]
         for ref in part:
-            customer = register.customer(ref)
-            if customer is not None:
-                self._counting.take(customer)
+            folded = register.folded(ref)
+            if folded is not None:
+                self._counting.take(folded.made())  # not kept: that would be all of them
                 self._conflicts += register.disputed(ref, now)
 
     def _count_servers(self, now: float) -> None:
