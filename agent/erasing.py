@@ -209,6 +209,8 @@ class Erasing:
             with beside(office.directory) as connection:
                 if connection is not None:
                     erased(connection, his)
+        if office.let_go is not None:
+            office.let_go(plan.alone)
         public = {"uid": plan.how["uid"], "reason": plan.how["reason"], "objections_kept": len(plan.kept)}
         office.log.erase(plan.customer, public)
         self._left.pop(plan.customer, None)

@@ -70,6 +70,7 @@ class Type(IntEnum):
     USAGE = 38  # capture, prober, notifier -> agent: what the process takes, and how many lines it logged
     EVENT = 39  # agent -> notifier: tell the webhook what became of a message
     TAKEN = 40  # notifier -> agent: that need not be told again
+    FORGET = 41  # agent -> capture: who was in these prefixes is erased
 
 
 # The most bytes that the JSON of each may have.
@@ -114,6 +115,7 @@ LIMITS = {
     Type.SERVERS: 1 << 20,
     Type.EVENT: 4 << 10,
     Type.TAKEN: 256,
+    Type.FORGET: 256 << 10,
 }
 
 # Why a connection was closed: these are label values of a metric, so the list is closed.

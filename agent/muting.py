@@ -31,6 +31,11 @@ class Muting:
         if len(self._heard) > MAX_HEARD:
             self._heard.popitem(last=False)
 
+    def forget(self, wanted: Callable[[str], bool]) -> None:
+        """Nothing is known of these addresses any more."""
+        for address in list(filter(wanted, self._heard)):
+            del self._heard[address]
+
     def due(self, now: float, sure: Callable[[str], bool]) -> list[str]:
         """The addresses that told nothing for QUIET and of which ``sure`` says that they are known; each once."""
         due: list[str] = []

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agent.erasing import Observed
     from agent.inventory import Seen
     from agent.leave import Grant, Refusal, Request, Sighting
+    from agent.privacy import Ranges
     from agent.sections import Config
 
 DAY = 86_400.0
@@ -84,6 +85,8 @@ class Office:
         # Ends at once what is under way at a customer's, and keeps what was seen, where there is an agent.
         self.let_be: Callable[[str], None] | None = None
         self.observed: Observed | None = None
+        # Lets go of what looking has in memory of addresses whose customer is erased, where there is an agent.
+        self.let_go: Callable[[Ranges], None] | None = None
         self.erasing = Erasing(self)
         # Telling customers, where there is an agent that does it.
         self.telling: Tells | None = None

@@ -16,6 +16,7 @@ from agent.believed import aggregates
 from agent.config import check
 from agent.diagnosis import diagnosis
 from agent.doors import Connection, Door, Doors
+from agent.erasing import inside
 from agent.force import InForce
 from agent.ipc import Type
 from agent.keeping import Keeping
@@ -24,6 +25,7 @@ from agent.messages import Configuration, Loaded, validated
 from agent.muting import Muting
 from agent.notify import PULSE, READY, STOPPING
 from agent.permission import Permission, exporter_section
+from agent.privacy import cidrs
 from agent.reload import Reloads
 from agent.report import told
 from agent.role_doors import GUESTS
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from agent.inventory import Inventory
     from agent.model import Assessment, Observation
     from agent.office import Office
+    from agent.privacy import Ranges
     from agent.sections import Config
     from agent.store import Store
 
@@ -54,6 +57,7 @@ _CONTROL = frozenset({Type.ASK, Type.RELOAD, Type.ORDER})
 _SUPERVISOR = frozenset({Type.CONFIGURATION, Type.RELOADED})
 _LEAST_GAP = 0.5  # seconds between snapshots while something happens
 _MOST_GAP = 15.0  # seconds between snapshots while nothing does
+_PORTION = 4096  # prefixes in one message
 _SHARE = 10  # making snapshots takes at most one part in this many of the agent's time
 
 
@@ -102,7 +106,7 @@ class Service:
             inventory, store, retention_days=config.agent.retention_days, log=log, now=now, monotonic=monotonic
         )
         if office is not None:
-            office.observed = self._keeping
+            office.observed, office.let_go = self._keeping, self._let_go
         self._permission = Permission(
             office, inventory, self._doors, observe=self._learn, log=log, now=now, monotonic=monotonic
         )
@@ -280,6 +284,14 @@ class Service:
         if addresses:
             for connection in self._doors.inside("capture"):
                 self._send(connection, Type.MUTES, {"seconds": seconds, "addresses": addresses})
+
+    def _let_go(self, erased: Ranges) -> None:
+        """Whoever was there is erased: neither here nor in capture does looking remember a server of his."""
+        self._muting.forget(inside(erased))
+        prefixes = cidrs(erased)
+        for at in range(0, len(prefixes), _PORTION):
+            for connection in self._doors.inside("capture"):
+                self._send(connection, Type.FORGET, {"prefixes": prefixes[at : at + _PORTION]})
 
     def _sure(self, address: str) -> bool:
         assessment = self._inventory.assessment(address, self._today())

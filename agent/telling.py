@@ -28,6 +28,7 @@ from agent.exchange.catalogue import catalogue
 from agent.ipc import Type
 from agent.letters import Letters
 from agent.logfmt import Sample
+from agent.owing import pay, settle
 from agent.passing import Passing
 from agent.places import mailbox
 from agent.rechecks import Rechecks
@@ -232,6 +233,10 @@ class Telling:
         """Let what was put off be tried now; how many messages that are."""
         return self._dispatch.hurry()
 
+    def whose(self, token: str) -> str | None:
+        """The customer whose message a token is of, about a finding or a request for leave; None for nobody's."""
+        return self._answering.whose(token)
+
     def erased(self, customer: str) -> int:
         """Forget a customer and all of his cases; how many there were. Raises BookError."""
         self._recipients.forget(customer)
@@ -255,11 +260,11 @@ class Telling:
         """Raises AuditError, BookError: then it is tried again at the next tick."""
         office = self._office
         if not self._begun:
-            self._settle()
+            settle(office)
             self._last_success = office.book.last_success(RETENTION)
             self._dispatch.begin()
             self._begun = True
-        self._pay()
+        pay(self._office)
         self._dispatch.tend()
         self._letters.tend()
         self._passing.tend()
@@ -278,20 +283,7 @@ class Telling:
         conditions = self._office.conditions()
         while self._queue and self._monotonic() - now < _MOST:
             self._see_to(self._queue.popleft(), conditions)
-        self._pay()
-
-    def _pay(self) -> None:
-        """What is on record among the findings goes on record in the log."""
-        book = self._office.book
-        if owed := dict(book.owed):
-            self._office.record([each.item for each in owed.values()])
-            book.paid(owed)
-
-    def _settle(self) -> None:
-        """What an agent that ended put into the log, and had no time to note that it had, is not put there again."""
-        owed = self._office.book.owed
-        if paid := [number for number, each in owed.items() if self._office.log.has(each.item, each.size)]:
-            self._office.book.paid(paid)
+        pay(self._office)
 
     def _see_to(self, address: str, conditions: Conditions) -> None:
         assessment = self._believed(address)
@@ -317,7 +309,7 @@ class Telling:
         private = {"case": case.id, "step": ident, "address": case.address, "role": body["role"], "to": to,
                    "message_id": message_id}  # fmt: skip
         public = {"step": step.kind, "channel": step.channel}
-        self._pay()  # that there is a case is in the log before what is told of it
+        pay(self._office)  # that there is a case is in the log before what is told of it
         self._office.record([Item("notice.due", public, case.customer, private)])
         case = self.put(case.id, Event(now, "step", body))
         if mail:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHUNK = 65_536
-_ACCEPTED = frozenset({Type.SECTION, Type.MUTES, Type.WITHDRAWN})
+_ACCEPTED = frozenset({Type.SECTION, Type.MUTES, Type.WITHDRAWN, Type.FORGET})
 
 
 class Agent:

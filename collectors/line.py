@@ -20,7 +20,7 @@ from collectors.packets import admit
 from collectors.packets.decode import ETHERNET, TCP, Packet, decode, tcp_header
 from collectors.packets.reassembly import Bounds
 from collectors.packets.source import open_source
-from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, Wanted
+from collectors.packets.wanted import ANSWERS, HANDSHAKES, HEADERS, Tiers, Wanted
 from collectors.telling import CLIENT, ENOUGH, Telling, packed
 from collectors.withdrawals import Withdrawals
 
@@ -122,6 +122,18 @@ class Line:
             self._tiers.pop(packed_address, None)
             if len(self._muted) > MAX_MUTED:
                 self._unmute(next(iter(self._muted)))
+
+    def let_go(self, prefixes: Iterable[str]) -> None:
+        """Whoever was there is erased: nothing is remembered of any server in these prefixes.
+
+        Raises InputError for text that is no prefix.
+        """
+        theirs = Tiers(handshakes=prefixes)
+        for address in [address for address in self._muted if theirs.of(address)]:
+            self._unmute(address)
+        self._telling.let_go(lambda address: bool(theirs.of(address)))
+        self._flows.keep(lambda server: not theirs.of(server[:-2]))
+        self._tiers.clear()
 
     def muted(self, time: float) -> list[bytes]:
         """The packed addresses of which nothing is wanted at a time."""

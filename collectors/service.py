@@ -72,6 +72,8 @@ class Reads(Protocol):
 
     def mute(self, addresses: list[str], until: float) -> None: ...
 
+    def let_go(self, prefixes: list[str]) -> None: ...
+
     def withdraw(self, withdrawal: Withdrawal) -> None: ...
 
     def wants(self, observation: Observation) -> bool: ...
@@ -167,6 +169,8 @@ class Capture:
         for kind, body in said:
             if kind is Type.MUTES:
                 self._line.mute(body["addresses"], time.time() + body["seconds"])
+            elif kind is Type.FORGET:
+                self._line.let_go(body["prefixes"])
             elif kind is Type.WITHDRAWN:
                 self._withdraw(withdrawal(body))
                 cancelled = True

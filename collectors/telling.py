@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
+from typing import TYPE_CHECKING
 
 from agent.model import Endpoint, Observation, timeless
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HOUR = 3600.0  # seconds; a fact is told again after that long
 MAX_TOLD = 65_536
@@ -62,6 +66,17 @@ class Telling:
         for table in (self._told, self.quiet, self._passed, self._muted, self._out):
             table.clear()
 
+    def let_go(self, theirs: Callable[[bytes], bool]) -> None:
+        """Remember none of these packed addresses, and no name that was asked for: whose that is nobody can tell here.
+
+        Of what was told only hashes are kept, by which nobody is found.
+        """
+        for table in (self.quiet, self._passed, self._muted):
+            for who in [who for who in table if (address := _address(who)) is None or theirs(address)]:
+                del table[who]
+        self._out = [each for each in self._out if not theirs(packed(each.server)[:-2])]
+        _endpoint.cache_clear()
+
     def forget(self, observation: Observation) -> None:
         """An observation reached nobody: it may be told again, and its server is listened to."""
         server = packed(observation.server)
@@ -102,6 +117,13 @@ class Telling:
             self.quiet.popitem(last=False)
         times = quiet[0] if quiet and quiet[0] < ENOUGH else 0
         self.quiet[who] = (times + weight, time)
+
+
+def _address(who: bytes) -> bytes | None:
+    """The packed address in a key of a table: alone, with a port, and with a side; None for a question (DNS)."""
+    if len(who) in (4, 6, 7):
+        return who[:4]
+    return who[:16] if len(who) in (16, 18, 19) else None
 
 
 @lru_cache(maxsize=4096)

@@ -369,6 +369,23 @@ def come(service: Service) -> Iterator[tuple[Connection, socket.socket]]:
         yield peer, theirs
 
 
+def test_who_is_erased_is_forgotten_by_whoever_looks(tmp_path: Path) -> None:
+    clock = leaving.Clock()
+    with leaving.opened(tmp_path, clock, *leave.agreed("agreed", [leaving.NET], clock.wall)) as office:
+        service = Service(
+            config=office.config, inventory=Inventory(book(), catalogue()), kev=KEV, log=logging.getLogger("agent"),
+            now=clock.now, monotonic=clock.monotonic, office=office,
+        )  # fmt: skip
+        for address in (leaving.HOST, leaving.OTHER_HOST):
+            service._muting.heard(address, clock.monotonic())
+        with come(service) as (_, theirs):
+            office.erasing.erase("agreed", uid=0, reason="request", keep=False)
+            heard = list(ipc.Reader(frozenset({Type.FORGET})).feed(theirs.recv(1 << 20)))
+            assert heard == [(Type.FORGET, {"prefixes": [leaving.NET]})]
+        assert service._muting.due(1e9, lambda _: True) == [leaving.OTHER_HOST]
+        service._doors.shut()
+
+
 def test_who_comes_to_look_is_told_what_was_taken_back_before_a_section_that_may_not_know(tmp_path: Path) -> None:
     clock = leaving.Clock()
     with leaving.opened(tmp_path, clock, *leave.agreed("agreed", [leaving.NET], clock.wall)) as office:

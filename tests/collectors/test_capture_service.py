@@ -38,6 +38,7 @@ class Lines:
         self.found: list[Observation] = []
         self.forgotten: list[Observation] = []
         self.muted: list[str] = []
+        self.erased: list[str] = []
         self.withdrawn: list[Withdrawal] = []
         self.knocked: list[dict[str, Any]] = []
         self.anew = 0
@@ -66,6 +67,9 @@ class Lines:
 
     def mute(self, addresses: list[str], until: float) -> None:
         self.muted += addresses
+
+    def let_go(self, prefixes: list[str]) -> None:
+        self.erased += prefixes
 
     def withdraw(self, withdrawal: Withdrawal) -> None:
         self.withdrawn.append(withdrawal)
@@ -272,9 +276,11 @@ def test_a_new_section_and_mutes_are_taken_while_it_watches() -> None:
     line = Lines({})
     live = Taps(line, 5, [])
     mutes = {"seconds": 60.0, "addresses": ["192.0.2.1", "2001:db8::1"]}
-    said = watched(line, live, 4, before=((Type.SECTION, body(number=2)), (Type.MUTES, mutes)))
+    erased = {"prefixes": ["192.0.2.0/31"]}
+    before = (Type.SECTION, body(number=2)), (Type.MUTES, mutes), (Type.FORGET, erased)
+    said = watched(line, live, 4, before=before)
     assert live.followed == [1, 2]
-    assert line.muted == mutes["addresses"]
+    assert line.muted == mutes["addresses"] and line.erased == erased["prefixes"]
     assert [body.number for kind, body in said if kind is Type.APPLIED] == [2]
 
 

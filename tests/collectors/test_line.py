@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,13 @@ def test_a_busy_server_is_muted_and_heard_again_after_an_hour(
     assert {o.kind for o in observations if o.time >= talk.START + 3 * 3600} == {
         "tcp.synack", "tls.sni", "tls.server_hello", "tls.certificate",
     }  # fmt: skip
+
+
+def test_who_is_erased_is_left_alone_no_more() -> None:
+    line = Line()
+    line.mute(["192.0.2.1", "198.51.100.1", "2001:db8::1", "2001:db8:1::1"], 100.0)
+    line.let_go(["192.0.2.0/25", "2001:db8::/48"])
+    assert line.muted(1.0) == [ip_address(text).packed for text in ("198.51.100.1", "2001:db8:1::1")]
 
 
 def test_every_random_frame_is_used_or_dropped_for_a_reason(tmp_path: Path) -> None:

@@ -116,6 +116,27 @@ def test_who_is_muted(port: int, sides: tuple[bytes, ...], passed: int, muted: b
     assert told.muted(1.0 + HOUR) == []
 
 
+@pytest.mark.parametrize("address", ["192.0.2.25", "2001:db8::25"])
+def test_of_who_is_erased_nothing_is_remembered_and_of_others_all_but_what_was_asked_for(address: str) -> None:
+    told = Telling()
+    his, other = packed(Endpoint(address, 443)), packed(Endpoint("198.51.100.7", 443))
+    question = bytes(20) + b"\x04mail\x07example\x00\x00\x01"
+    for server in (his, other):
+        told.say(server, "http.status", "302", 0.0, "http")
+        for side in (CLIENT, TLS):
+            quiet(told, server + side, 0.0)
+        for _ in range(BUSY):
+            told.pass_over(server, 1.0)
+    quiet(told, question, 0.0)
+    table = told.quiet
+    told.let_go(lambda packed_address: packed_address == his[:-2])
+    assert [each.server.address for each in told.given()] == ["198.51.100.7"]
+    assert told.muted(2.0) == [other[:-2]] and list(told._passed) == [other]
+    assert told.quiet is table and list(table) == [other + CLIENT, other + TLS], "who looks at a glance has it too"
+    told.pass_over(his, 3.0)
+    assert not told.sated(his + TLS, 3.0) and told.muted(3.0) == [other[:-2]]
+
+
 def test_both_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "MAX_TOLD", 3)
     monkeypatch.setattr(telling, "MAX_QUIET", 3)
