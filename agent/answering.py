@@ -97,6 +97,11 @@ class Answering:
         self.counts[action] += 1
         return Answer("done", (), action, receipt)
 
+    def whose(self, token: str) -> str | None:
+        """The customer whose message a token is of; None for nobody's, and for one that has had its day."""
+        held = self._office.book.holder(token) or self._agreeing.holder(token)
+        return held.customer if held else None
+
     def _of_request(self, request: Request, action: str) -> Answer:
         """What an answer to a request for leave comes to: a no is heard always, a yes where it can be taken."""
         try:

@@ -85,7 +85,7 @@ class Objecting:
             return self._counted("syntax")
         if prefix is None and not message.token:
             return self._counted("syntax")
-        owner = self._office.tokens.owner(message.token)
+        owner = self._owner(message.token)
         if owner is None and not self._bucket.takes():
             return self._counted("rate")
         item, what = self._item(owner, prefix, ident, headers=message.headers)
@@ -96,6 +96,13 @@ class Objecting:
             return self._counted("unavailable")
         self._counts[what] += 1
         return "noted"
+
+    def _owner(self, token: str | None) -> str | None:
+        """Whose a token is: of a receipt, or of any other message or letter of ours, which have a code in them, too."""
+        known = self._office.tokens.owner(token)
+        if known is None and token and self._office.telling:
+            return self._office.telling.whose(token)
+        return known
 
     def _counted(self, what: str) -> str:
         self._counts[what] += 1

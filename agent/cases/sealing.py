@@ -54,8 +54,8 @@ class Sealing:
         return b32encode(made).decode().rstrip("=").lower()
 
     def digest(self, token: str) -> bytes:
-        """What of a token may be on disk."""
-        return self._made(_DIGEST + token.encode("utf-8", "replace"))[:16]
+        """What of a token may be on disk; of one that was typed from a letter, too, in whichever case."""
+        return self._made(_DIGEST + token.strip().lower().encode("utf-8", "replace"))[:16]
 
     def _made(self, text: bytes) -> bytes:
         return hmac.digest(self._key, text, "sha256")

@@ -28,6 +28,10 @@ class Tells(Protocol):
         """Let what was put off be tried now; how many messages that are."""
         ...
 
+    def whose(self, token: str) -> str | None:
+        """The customer whose message a token is of; None for nobody's."""
+        ...
+
     def body(self) -> dict[str, Any] | None:
         """How telling stands, in counts (agent.asked.Telling)."""
         ...

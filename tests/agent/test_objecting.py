@@ -54,6 +54,7 @@ class Office:
         self.log = Log(directory, origin="test", now=self.now, monotonic=lambda: self.monotonic)
         self.register, self.tokens = Register(), Tokens()
         self.failing = False
+        self.telling = None
         self.recorded: list[list[Item]] = []
         self.log.open()
         for event in WORLD:
