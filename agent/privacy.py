@@ -98,24 +98,27 @@ def common(left: Ranges, right: Ranges) -> Ranges:
 
 def cidrs(ranges: Ranges) -> list[str]:
     """The fewest prefixes that are this set, IPv6 first, each family in order."""
-    return [_written(first, bits) for first, bits in _pieces(ranges)]
+    return list(map(_written, *_pieces(ranges)))
 
 
-def _pieces(ranges: Ranges) -> list[tuple[int, int]]:
-    """The same, each as its first address and how many bits it leaves free."""
-    made: list[tuple[int, int]] = []
+def _pieces(ranges: Ranges) -> tuple[list[int], list[int]]:
+    """The same: the first addresses, and how many bits each leaves free. There may be half a million."""
+    firsts: list[int] = []
+    sizes: list[int] = []
     for first, end in ranges:
         at, host = first, end - first
         if not host & (host + 1) and not at & host:  # a prefix itself, as nearly always
-            made.append((at, host.bit_length()))
+            firsts.append(at)
+            sizes.append(host.bit_length())
             continue
         while at <= end:
             # As large as its alignment lets it begin here, and as what is left lets it end.
             bits = (end - at + 1).bit_length() - 1
             bits = min(bits, (at & -at).bit_length() - 1) if at else bits
-            made.append((at, bits))
+            firsts.append(at)
+            sizes.append(bits)
             at += 1 << bits
-    return made
+    return firsts, sizes
 
 
 def largest(ranges: Ranges, room: int) -> tuple[list[str], bool]:
@@ -123,15 +126,15 @@ def largest(ranges: Ranges, room: int) -> tuple[list[str], bool]:
 
     For the tier ``handshakes`` what goes becomes ``headers``, and what goes there is not looked at: it fails private.
     """
-    pieces = _pieces(ranges)
+    firsts, sizes = _pieces(ranges)
     texts: dict[int, str] = {}
-    for place in sorted(range(len(pieces)), key=lambda place: -pieces[place][1]):
-        text = texts[place] = _written(*pieces[place])
+    for place in sorted(range(len(sizes)), key=sizes.__getitem__, reverse=True):
+        text = texts[place] = _written(firsts[place], sizes[place])
         room -= len(text) + 3
         if room < 0:
             del texts[place]
             break
-    return [texts[place] for place in sorted(texts)], len(texts) == len(pieces)
+    return [texts[place] for place in sorted(texts)], len(texts) == len(sizes)
 
 
 def one(text: str) -> tuple[int, int]:
