@@ -100,7 +100,10 @@ def read(path: str, key: str) -> tuple[Ranges, Signature]:
 
 
 def parse(content: bytes) -> Ranges:
-    """The set that the bytes of a file hold. Raises ValueError, which names the line and what would be right."""
+    """The set that the bytes of a file hold. Raises ValueError, which names the line and what would be right.
+
+    What is written there it does not quote: that is somebody's, and the error comes into the log.
+    """
     ranges = []
     for number, line in enumerate(content.removeprefix(_BOM).split(b"\n"), 1):
         written = line.partition(b"#")[0].strip()
@@ -108,16 +111,11 @@ def parse(content: bytes) -> Ranges:
             try:
                 ranges.append(one(written.decode("ascii")))
             except UnicodeDecodeError:
-                raise ValueError(f"line {number}: {_shown(written)} is not a prefix; write digits and dots") from None
+                raise ValueError(f"line {number}: is not a prefix; write digits and dots") from None
             except ValueError as error:
-                raise ValueError(f"line {number}: {_shown(written)} {error}") from None
+                raise ValueError(f"line {number}: {str(error).partition('; the prefix is ')[0]}") from None
     return union(ranges)
 
 
 def signature(status: os.stat_result) -> Signature:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _shown(written: bytes) -> str:
-    text = written.decode("utf-8", "replace")
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
