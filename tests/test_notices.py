@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from email import message_from_bytes
 from email.policy import default
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +17,12 @@ from agent.lab import leave
 from agent.lab.relay import HANG_UP, Scripted
 from agent.messages import validated
 from tests.agent.telling_world import CUSTOMER, MAIL, World, world
+from tests.exporters.certificates import Authority
 from tests.exporters.notices.test_notifier_service import Role, told
+from tests.exporters.notices.test_webhook import Listener, listening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 _AT_ONCE = 0.01  # seconds for which the notifier is listened to before the agent's clock goes on
@@ -27,14 +31,20 @@ _AT_ONCE = 0.01  # seconds for which the notifier is listened to before the agen
 class Line:
     """The agent's part and a notifier process, and what goes between them."""
 
-    def __init__(self, agent: World, relay: Scripted) -> None:
-        self.agent, self.relay = agent, relay
+    def __init__(
+        self,
+        agent: World,
+        relay: Scripted,
+        keys: Mapping[str, str] = MappingProxyType({}),
+        credentials: Path | None = None,
+    ) -> None:
+        self.agent, self.relay, self.keys, self.credentials = agent, relay, keys, credentials
         self.role = self._begun()
         self._passed = 0
         self.outcomes: list[str] = []
 
     def _begun(self) -> Role:
-        return Role(told(self.relay.port))
+        return Role(told(self.relay.port, **self.keys), self.credentials)
 
     def dies(self) -> None:
         """The notifier does, and there is another."""
@@ -138,3 +148,45 @@ def test_whom_the_relay_does_not_know_is_sent_nothing(line: Line) -> None:
     line.relay.says["RCPT"] = f"550 5.1.1 <{MAIL}>: unknown"
     line.until(lambda: ("tell", "refused") in line.agent.steps())
     assert line.arrived() == []
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Iterator[tuple[Line, Listener]]:
+    """With a webhook that answers."""
+    authority = Authority(tmp_path)
+    authority.issue("relay")
+    (tmp_path / "webhook-secret").write_text("sixteen letters!")
+    with listening(tmp_path) as listener:
+        keys = {"webhook": f"https://127.0.0.1:{listener.server_port}/notices", "ca": str(authority.file)}
+        with world(tmp_path, webhook=keys["webhook"]) as agent, Scripted() as relay:
+            agent.sees()
+            agent.passes(2, 1.0)
+            made = Line(agent, relay, keys, tmp_path)
+            yield made, listener
+            made.role.end(signal.SIGKILL)
+
+
+def events(listener: Listener) -> list[tuple[str, str]]:
+    return [(event["id"], event["event"]) for event in (json.loads(body) for _, _, body in listener.got)]
+
+
+@pytest.mark.parametrize("codes", [[204], [503]], ids=["taken", "not taken"])
+def test_what_a_notifier_that_is_killed_had_for_the_webhook_is_told_by_the_next(
+    hooked: tuple[Line, Listener], codes: list[int]
+) -> None:
+    line, listener = hooked
+    listener.codes = list(codes)
+    line.until(lambda: listener.got, lambda kind: kind is Type.TAKEN)
+    first = events(listener)
+    assert [event for _, event in first] == ["sent"]
+    line.dies()  # before it could say what became of it
+    before = len(listener.got)
+    line.until(lambda: len(listener.got) > before)
+    line.until(lambda: line.agent.telling._passing.oldest() is None)
+    assert set(events(listener)) == set(first), "once more, and by the same id"
+    line.dies()
+    before = len(listener.got)
+    line.agent.passes(60.0, 1.0)
+    for _ in range(20):
+        line.turn()
+    assert len(listener.got) == before, "what was taken is not told again"

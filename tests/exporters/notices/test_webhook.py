@@ -7,6 +7,7 @@ import hmac
 import json
 import ssl
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,14 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def listener(authority: Authority, tmp_path: Path) -> Iterator[Listener]:
-    with Listener(tmp_path) as made:
+    with listening(tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def listening(directory: Path) -> Iterator[Listener]:
+    """With the certificate ``relay`` that is there."""
+    with Listener(directory) as made:
         threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
         yield made
         made.shutdown()
