@@ -77,16 +77,19 @@ def in_force(running: Daemon, count: int = 1) -> None:
     assert at_most[IN_FORCE] == total(samples, f"{name}_count") == count, at_most
 
 
-def looked_at(world: World, running: Daemon, number: int) -> None:
-    """Whoever was killed is back, and tells of this customer: the first greeting that there is. It is told once."""
+def looked_at(world: World, running: Daemon) -> Samples:
+    """The metrics once whoever was killed is back, and tells of c-2; each time by another server, for a connection
+    whose middle was missed is not told of by its repetition."""
+    numbers = iter(range(64, 96))
 
     def looks() -> bool:
-        visit(world, number)
+        visit(world, next(numbers))
         with suppress(OSError):
-            return greetings(running.samples()) == 1
+            return greetings(running.samples()) >= 1
         return False
 
-    wait(looks, PATIENCE, lambda: running.log, 0.2)
+    wait(looks, PATIENCE, lambda: running.log, 1.0)
+    return running.settled()
 
 
 def started(running: Daemon) -> set[int]:
@@ -171,25 +174,27 @@ def test_who_comes_to_look_right_after_an_objection_does_not_look_at_him_either(
         finally:
             os.kill(after, signal.SIGCONT)
 
-        looked_at(copies, running, 64)
-        told = total(running.settled(), "knockfirst_observations_total")
+        before_one = total(looked_at(copies, running), "knockfirst_observations_total")
+        visit(copies, 160)
+        samples = running.settled()
+        after_one, greeted = total(samples, "knockfirst_observations_total"), greetings(samples)
         for number in range(96, 106):
             visit(copies, number)
-        visit(copies, 65)
-        wait(lambda: greetings(running.samples()) == 2, PATIENCE, lambda: running.log)
+        visit(copies, 161)
         samples = running.settled()
-        assert greetings(samples) == 2
-        assert total(samples, "knockfirst_observations_total") == 2 * told, "of the other customer's two, and of nobody"
+        assert greetings(samples) == greeted + 1
+        assert total(samples, "knockfirst_observations_total") - after_one == after_one - before_one > 0
 
 
 def test_an_agent_that_is_killed_has_not_forgotten(copies: World, tmp_path: Path) -> None:
     with daemon(copies, tmp_path) as running:
         objected(copies, prefix="192.0.2.96/27")
         os.kill(running.children()["agent"], signal.SIGKILL)
-        looked_at(copies, running, 64)
+        greeted = greetings(looked_at(copies, running))
         for number in range(96, 106):
             visit(copies, number)
-        assert greetings(running.settled()) == 1
+        visit(copies, 160)
+        assert greetings(running.settled()) == greeted + 1
         assert running.total("knockfirst_consent_objections") == 1
 
 
