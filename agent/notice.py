@@ -69,12 +69,12 @@ class Install(Body):
 class Facts(Body):
     """All that a message may tell, in no language. ``origin`` passive: "you seem to run"; active: it was asked.
 
-    ``signs``: kinds of observation that it was seen by; ``entry``: number of the probe's intent in the log, and by how many
-    ``requests`` it was asked, 0 where that is not known;
-    ``more``: holes that are not listed; ``exploited``: holes that were exploited before their fix, so that the server
-    may be broken into already; ``ended``: the day on which its support ended; ``links``: an address for each of ACTIONS
-    that is offered here, none where there is no public page; ``deleted``: the day on which what is known will be gone;
-    ``zone``: whose time is told (IANA), as of the customer's record.
+    ``signs``: kinds of observation that it was seen by; ``entry``: number of the probe's intent in the log;
+    ``requests``: by how many it was asked, 0 where that is not known; ``more``: holes that are not listed;
+    ``exploited``: holes that were exploited before their fix, so that the server may be broken into already; ``ended``:
+    the day on which its support ended; ``links``: an address for each of ACTIONS that is offered here, none where there
+    is no public page; ``deleted``: the day on which what is known will be gone; ``zone``: whose time is told (IANA), as
+    of the customer's record.
     """
 
     message: Literal["tell", "contact", "owner", "letter", "phone", "quiet", "closing", "request", "receipt"]
