@@ -123,7 +123,9 @@ REASONS = ("credentials", "type", "size", "json", "invalid", "truncated")
 
 
 class Unexpected(Malformed):
-    """The other end of a connection sent what it must not; ``reason`` is one of REASONS."""
+    """The other end of a connection sent what it must not; ``reason`` is one of REASONS. The text names no value."""
+
+    plain = True
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(f"{reason}: {text}")

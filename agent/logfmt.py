@@ -12,12 +12,14 @@ import re
 import sys
 import time
 from collections import Counter
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _BARE = re.compile(r"[\w.:/+@%*-]+", re.ASCII)
+_PLACES = 20  # of an error: in a recursion without end there are a thousand
 # The attributes that every record has; whatever else it has was given by the caller with `extra`.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -46,14 +48,28 @@ class Lines(logging.Formatter):
             "msg": record.getMessage(),
         }
         fields |= {key: value for key, value in vars(record).items() if key not in _OWN}
-        if record.exc_info:
-            fields["error"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            fields["error"] = traced(record.exc_info[1])
         return fields
 
 
 def _is_json(value: object) -> bool:
     """JSON has no word for infinity, nor for what is no number (RFC 8259, 6): Python would write one."""
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def traced(error: BaseException) -> str:
+    """What kind of error, raised where, and after which other ones; the innermost places last.
+
+    Not its words: those of an error that nobody foresaw may quote an address, or what a stranger said. They are told
+    where they cannot (``plain``), and the kernel's.
+    """
+    words = error.strerror if isinstance(error, OSError) else str(error) if getattr(error, "plain", False) else ""
+    frames = extract_tb(error.__traceback__)[-_PLACES:]
+    places = ", ".join(f"{'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno} {frame.name}" for frame in frames)
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    said = f"{type(error).__name__}{f': {words}' if words else ''} at {places or 'no place'}"
+    return f"{said}; after {traced(before)}" if before else said
 
 
 def quoted(value: object) -> str:

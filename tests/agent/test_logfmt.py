@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shlex
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.logfmt import LEVELS, LINES, Lines, Paced, Sample, quoted
+from agent.ipc import Unexpected
+from agent.logfmt import LEVELS, LINES, Lines, Paced, Sample, quoted, traced
 
 
 def record(message: str, **extra: object) -> logging.LogRecord:
@@ -52,15 +54,37 @@ def test_values_are_quoted_where_they_must_be(value: object, written: str) -> No
     assert shlex.split(f"k={written}") == [f"k={value}"]
 
 
-def test_an_exception_is_on_the_line_too() -> None:
+@pytest.mark.parametrize("style", ["logfmt", "json"])
+def test_of_an_exception_the_kind_and_the_place_are_told_and_not_its_words(style: str) -> None:
     made = record("failed")
     try:
-        raise ValueError("first\nsecond")
+        try:
+            dict[str, str]()["192.0.2.10"]
+        except KeyError:
+            raise ValueError("anna@bakery.example\nmail.bakery.example")  # noqa: B904 - as where nobody thought of it
     except ValueError as error:
         made.exc_info = (ValueError, error, error.__traceback__)
-    line = Lines("agent", "logfmt").format(made)
+    line = Lines("agent", style).format(made)
     assert "\n" not in line
-    assert r"first\nsecond" in line
+    assert "ValueError at agent/test_logfmt.py:" in line
+    assert "after KeyError at agent/test_logfmt.py:" in line
+    assert not re.search("192|bakery|anna", line)
+
+
+def test_what_the_kernel_or_our_own_protocol_says_is_told() -> None:
+    assert traced(FileNotFoundError(2, "No such file or directory", "/srv/anna")) == (
+        "FileNotFoundError: No such file or directory at no place"
+    )
+    assert traced(Unexpected("invalid", "SECTION: log")) == "Unexpected: invalid: SECTION: log at no place"
+
+
+def test_a_recursion_without_end_is_a_line_of_some_length() -> None:
+    def again() -> None:
+        again()
+
+    with pytest.raises(RecursionError) as raised:
+        again()
+    assert len(traced(raised.value)) < 2000
 
 
 def test_three_in_thirty_seconds() -> None:
