@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import socket
 import threading
@@ -246,7 +247,7 @@ class Request(BaseHTTPRequestHandler):
         self.wfile = cast("io.BufferedIOBase", within)
 
     def do_GET(self) -> None:
-        self._say(self._refusal() or self.server.pages.answer(self.path, self._accept(), self._user))
+        self._say(self._answer(lambda: self.server.pages.answer(self.path, self._accept(), self._user)))
 
     def do_POST(self) -> None:
         # Whoever sends a body is let finish, within bounds: it would not read the answer before that.
@@ -258,7 +259,15 @@ class Request(BaseHTTPRequestHandler):
         media, origin = (self.headers.get(name, "") for name in ("Content-Type", "Origin"))
         client = self.client_address[0]
         posted = Posted(self.path, media, body, len(body) == length, client, self._accept(), origin)
-        self._say(self._refusal() or self.server.pages.posted(posted))
+        self._say(self._answer(lambda: self.server.pages.posted(posted)))
+
+    def _answer(self, made: Callable[[], Answer]) -> Answer:
+        try:
+            return self._refusal() or made()
+        except Exception:
+            # Ours. Which page is not told: its path may hold a token.
+            logging.getLogger("exporter").exception("a page failed")
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, TEXT, b"the exporter failed at this; its log says where\n")
 
     def _accept(self) -> str:
         """The Accept header; several of them are one (RFC 9110, 5.3)."""

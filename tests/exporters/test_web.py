@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.logfmt import Lines
 from exporters import web
 from exporters.service import Latest, pages
 
@@ -203,6 +204,26 @@ def test_the_form_is_the_one_that_is_wanted_more(accept: str, openmetrics: bool)
         "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
     )
     assert body.endswith(b"# EOF\n") is openmetrics
+
+
+def test_a_page_that_fails_says_so_and_so_does_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("192.0.2.1")
+
+    monkeypatch.setattr(web.Pages, "answer", fails)
+    monkeypatch.setattr(web.Pages, "posted", fails)
+    with serving() as where:
+        for method in (b"GET", b"POST"):
+            answer = said(where, method + b" /secret HTTP/1.0\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.0 500 ")
+            assert answer.endswith(b"the exporter failed at this; its log says where\n")
+    assert [record.getMessage() for record in caplog.records] == ["a page failed"] * 2
+    line = Lines("exporter", "logfmt").format(caplog.records[0])
+    assert "KeyError at" in line
+    assert "secret" not in line
+    assert "192.0.2.1" not in line
 
 
 def test_several_accept_headers_are_one() -> None:
