@@ -28,6 +28,7 @@ KEY = "--templates"
 LANGUAGES = ("nl", "en")
 DAY = 86_400.0
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|#])")
+_ROWS = 500  # of a table that names cases; of the others it is told how many there are
 _LATE_TASK = 2 * DAY  # a person's task that has waited longer is marked
 
 Row = dict[str, Any]
@@ -70,7 +71,7 @@ def facts(week: Week) -> Row:
         "states": [(state, n) for state in LIVE if (n := sum(case["state"] == state for case in live))],
         "notices": _notices(counts),
         "mend": list(_mend(week)), "untold": week.stands["untold"],
-        "tasks": _tasks(live, now),
+        "tasks": _tasks(live, now), "listed": _ROWS,
         "helped": list(_helped(week)),
         "answers": _by(counts, "case.answered"), "objections": _by(counts, "record.objected"),
         "lifted": _total(counts, "record.objection_lifted"), "unmatched": _total(counts, "objection.unmatched"),

@@ -71,6 +71,19 @@ def test_what_failed_in_the_week_is_to_be_mended_and_nothing_older() -> None:
     assert f"{42:016x}" in written(FULL, "en").partition("## Contacts to mend")[2].partition("##")[0]
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_of_many_it_lists_some_and_says_how_many_more_there_are(lang: str) -> None:
+    """Who has twenty thousand cases gets a report, too."""
+    long = [row | {"customer": "C" * 64} for row in FULL.cases]
+    many = FULL._replace(cases=[row | {"id": f"{n:016x}"} for n in range(700) for row in long])
+    found, text = facts(many), written(many, lang)
+    assert len(found["tasks"]) == 1400 and len(found["mend"]) == 700 and len(text) < 200_000
+    assert text.count(f"| {'C' * 64} |") == 2 * found["listed"]
+    assert "900 " in text and "\n200 " in text and "\n\n\n" not in text
+    for block in text.split("\n\n"):
+        assert block.startswith("|") or "\n|" not in block, "a table stands alone"
+
+
 def test_a_template_of_the_operators_takes_its_place(tmp_path: Path) -> None:
     (tmp_path / "weekly.en.md").write_text("{{ operator }}: {{ tasks | length }} to do\n")
     assert written(FULL, "en", str(tmp_path)) == "Example ISP: 2 to do\n"
