@@ -40,13 +40,15 @@ sys.exit(main())
 """
 _DESCRIPTION = """\
 looks for customers' Exchange servers at an ISP's edge, and tells
- A daemon for edge routers: it looks, passively, for customers' Exchange servers in
- the metadata of handshakes; asks leave; knocks, for consenting customers only, with
- one harmless request that tells the exact build; and tells the network engineers and
- the customer. It never exercises a vulnerability, never authenticates, blocks nobody.
+ A daemon for edge routers: it looks, passively, for customers' Exchange
+ servers in the metadata of handshakes; asks leave; knocks, for consenting
+ customers only, with one harmless request that tells the exact build; and
+ tells the network engineers and the customer. It never exercises a
+ vulnerability, never authenticates, blocks nobody.
  .
- It has an interpreter environment of its own in /opt/knockfirst, a hardened unit for
- each role, dashboards and rules in /usr/share/knockfirst. Nothing starts by itself."""
+ It has an interpreter environment of its own in /opt/knockfirst, a hardened
+ unit for each role, dashboards and rules in /usr/share/knockfirst. Nothing
+ starts by itself."""
 
 
 class Made(NamedTuple):
