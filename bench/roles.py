@@ -51,7 +51,8 @@ def main(words: list[str] | None = None) -> int:
             raise SystemExit("the daemon is not ready")
         took = time.perf_counter() - begun
         print(f"register of {options.customers} customers; ready after {took:.2f} s", flush=True)
-        print("processor time until then:", *(f"{role} {cpu(pid):.2f} s" for role, pid in processes().items()), flush=True)
+        spent = (f"{role} {cpu(pid):.2f} s" for role, pid in processes().items())
+        print("processor time until then:", *spent, flush=True)
         told(options.seconds)
     return 0
 
