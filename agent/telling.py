@@ -267,11 +267,11 @@ class Telling:
         pay(self._office)
         self._dispatch.tend()
         self._letters.tend()
-        self._passing.tend()
         self._look(now)
         if now >= self._retention_due:
             self._retention_due = now + _RETENTION
             self._retain()
+        self._passing.tend()  # at last: who is told of it waits for nobody, and nobody for him
 
     def _look(self, now: float) -> None:
         if not self._queue:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BOOKS, _OUTSIDE = 86_400.0, 900.0  # where the agent does not say: what it allows at the most
 _STUCK, _TASK = 4 * 3600.0, 2 * 86_400.0  # as the alerts have it
+_UNTAKEN = 3600.0  # as the alert has it
 _ERASED = 600.0  # as the alert has it; one that can be done takes seconds
 _DATA = 90 * 86_400.0  # Microsoft releases updates each quarter
 _PARTS = {"builds": "Microsoft's builds", "cves": "CVEs", "kev": "CISA's list of exploited CVEs"}
@@ -76,6 +77,9 @@ def _told(said: Telling, started: float, now: float) -> Iterator[_Age]:
     yield _Age("Deletion of cases that have ended", age, LATE, "older: more is kept than customers were told")
     if said.oldest is not None:
         yield _Age("Oldest message to a customer", now - said.oldest, _STUCK, "older: the relay does not take it")
+    if said.webhook_oldest is not None:
+        why = "older: it does not take what it is told; that is kept, and tried again"
+        yield _Age("Oldest event for the webhook", now - said.webhook_oldest, _UNTAKEN, why)
     if said.tasks_oldest:
         oldest = now - min(said.tasks_oldest.values())
         yield _Age("Oldest task for a person", oldest, _TASK, "older: a customer waits for a call or a letter")

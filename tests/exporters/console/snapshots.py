@@ -58,6 +58,7 @@ def snapshot(**more: Any) -> Snapshot:
     }
     said = PERMITTED | {
         "synced": {"netbox": NOW - 100, "crm": NOW - 90_000}, "checkpoint_made": NOW - 30, "checkpoint_age": 30.0,
+        "erasures_unended": 0, "erasure_oldest": None,
     }  # fmt: skip
     body = {
         "number": 7, "time": NOW - 1, "took": 0.01, **Tally(started=NOW - 7200).body(),

@@ -113,6 +113,18 @@ def test_the_overview_says_what_the_snapshot_does() -> None:
     assert "netbox" not in lead[0]
 
 
+def test_what_waits_has_an_age_and_nothing_else_has() -> None:
+    whole = snapshot()
+    assert whole.permission is not None and whole.telling is not None
+    waits = whole.model_copy(update={
+        "permission": whole.permission.model_copy(update={"erasures_unended": 1, "erasure_oldest": NOW - 700}),
+        "telling": whole.telling.model_copy(update={"webhook_oldest": NOW - 7200}),
+    })  # fmt: skip
+    names = {"Oldest erasure without an end", "Oldest event for the webhook"}
+    shown = [{row[0].text: row[3].text for row in fresh(each, NOW).tables[0].rows} for each in (whole, waits)]
+    assert not names & shown[0].keys() and {shown[1][name] for name in names} == {"no"}
+
+
 def test_each_age_is_told_once() -> None:
     (table,) = fresh(snapshot(), NOW).tables
     told = [row[0].text for row in table.rows]
