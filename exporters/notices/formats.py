@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from agent.places import mailbox
@@ -38,6 +37,7 @@ _MOST_CVES = 10  # of cve_ids
 _MOST_TAGS = 20
 _CVE = re.compile(r"CVE-\d{4}-\d{1,12}")
 _TAG = re.compile(r"[a-z0-9][a-z0-9_+-]*:[a-z0-9][a-z0-9_+-]*")
+_PLACE = re.compile(r"https?://([^/:]*)")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet takes a value for a formula
 
@@ -160,11 +160,9 @@ def xarf(facts: Facts) -> dict[str, Any]:
 
 def _domain(contact: str) -> str:
     """The host of a mail address or a URL; a name that nobody has (RFC 6761) where there is none."""
-    try:
-        found = urlsplit(contact).hostname if "://" in contact else contact.rpartition("@")[2]
-    except ValueError:
-        found = ""
-    return found if found and _HOST.fullmatch(found) else "invalid"
+    found = _PLACE.match(contact)
+    host = found[1] if found else contact.rpartition("@")[2]
+    return host if _HOST.fullmatch(host) else "invalid"
 
 
 def _id(facts: Facts) -> str:
