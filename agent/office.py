@@ -274,7 +274,7 @@ class Office:
         """Let an entry count with everybody whom its kind concerns, but for the register."""
         for fold in self._folds.get(entry.kind, ()):
             fold(entry)
-        if entry.time > self._latest:
+        if entry.time > self._latest:  # noqa: PLR1730  (a call of each of a million entries takes a while)
             self._latest = entry.time
 
     def _note_switch(self, entry: Opened) -> None:

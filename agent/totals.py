@@ -115,7 +115,7 @@ class Totals:
 
 
 class Roles:
-    """What the processes of each role took: memory of those that live; processor time, lines, work of all there were."""
+    """What the processes of each role took: memory of those that live; processor time, lines and work of all."""
 
     def __init__(self) -> None:
         self._live: dict[Hashable, tuple[str, Usage]] = {}
