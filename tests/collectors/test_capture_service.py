@@ -11,79 +11,18 @@ import pytest
 
 from agent import ipc
 from agent.body import MAX_VALUE
-from agent.errors import InputError
 from agent.ipc import Type
 from agent.messages import validated
-from agent.model import Endpoint, Observation
 from collectors import service
 from collectors.hearing import Agent
 from collectors.outbox import Outbox
 from collectors.section import section
-from collectors.withdrawals import Withdrawal
+from tests.collectors.capture_played import LOG, Lines, Taps, seen, watched
 from tests.collectors.test_section import body
 from tests.ends import End
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-LOG = logging.getLogger("test")
-
-
-class Lines:
-    """A line whose files are lists of observations; a file that is not in the table cannot be read."""
-
-    def __init__(self, files: dict[str, list[Observation]]) -> None:
-        self.files = files
-        self.losses: list[str] = []
-        self.found: list[Observation] = []
-        self.forgotten: list[Observation] = []
-        self.muted: list[str] = []
-        self.erased: list[str] = []
-        self.withdrawn: list[Withdrawal] = []
-        self.knocked: list[dict[str, Any]] = []
-        self.anew = 0
-        self.counts = {"frames_seen": 0, "malformed_smtp": 0}
-
-    def read(
-        self, path: str, *, counting: bool = False, progress: Callable[[int], None] | None = None
-    ) -> Iterator[Observation]:
-        if path not in self.files:
-            raise InputError(f"{path}: no such file")
-        for at, observation in enumerate(self.files[path]):
-            self.counts["frames_seen"] += counting
-            yield observation
-            if progress:
-                progress(at)
-
-    def given(self) -> list[Observation]:
-        found, self.found = self.found, []
-        return found
-
-    def forget(self, observation: Observation) -> None:
-        self.forgotten.append(observation)
-
-    def begin_anew(self) -> None:
-        self.anew += 1
-
-    def mute(self, addresses: list[str], until: float) -> None:
-        self.muted += addresses
-
-    def let_go(self, prefixes: list[str]) -> None:
-        self.erased += prefixes
-
-    def withdraw(self, withdrawal: Withdrawal) -> None:
-        self.withdrawn.append(withdrawal)
-
-    def wants(self, observation: Observation) -> bool:
-        return not any(observation.server.address in (*w.handshakes, *w.headers) for w in self.withdrawn)
-
-    def knocks(self) -> list[dict[str, Any]]:
-        knocks, self.knocked = self.knocked, []
-        return knocks
-
-
-def seen(value: str = "ready", number: int = 1) -> Observation:
-    return Observation(Endpoint("192.0.2.1", 25), "smtp.greeting", value, 1.0, "passive", "smtp", number)
+    from collections.abc import Callable
 
 
 def told(line: Lines, files: list[str], clock: Callable[[], float] = lambda: 0.0) -> list[tuple[Type, Any]]:
@@ -205,56 +144,6 @@ def test_a_section_that_is_none_ends_the_role() -> None:
     there.close()
 
 
-class Taps:
-    """Interfaces that are none: ``live`` is settled at the third turn, and ends the test at the last."""
-
-    def __init__(self, line: Lines, turns: int, found: list[Observation]) -> None:
-        self.taps = {"eth0": self}
-        self.name, self.counts = "eth0", {"frames_seen": 1, "frames_used": 1}
-        self.followed: list[int] = []
-        self._line, self._turns, self._found = line, turns, found
-        self._turn = 0
-
-    def gauges(self) -> dict[str, float]:
-        return {"up": 1.0}
-
-    def follow(self, section: Any) -> None:
-        self.followed.append(section.number)
-
-    @property
-    def settled(self) -> bool:
-        return self._turn >= 3
-
-    def patience(self, due: float) -> float:
-        return 0.001
-
-    def wait(self, seconds: float, also: Iterable[tuple[int, int]]) -> None:
-        assert all(descriptor >= 0 for descriptor, _ in also)
-
-    def turn(self) -> bool:
-        self._turn += 1
-        if self._turn > self._turns:
-            raise PermissionError("enough")
-        self._line.found = list(self._found)
-        return False
-
-
-def watched(line: Lines, live: Any, room: int, *, before: tuple[tuple[Type, dict[str, Any]], ...] = ()) -> list[Any]:
-    """Everything that the role says while it watches ``live`` to its end."""
-    here, there = socket.socketpair()
-    here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED}))
-    for message in before:
-        agent.send(*message)
-    capture = service.Capture(Outbox(here, room), line, LOG, lambda: 0.0)
-    with pytest.raises(PermissionError, match="enough"):
-        capture.watch(live, section(body(number=1)), Agent(here))
-    here.close()
-    said = [(kind, validated(kind, body)) for kind, body in iter(agent.receive, None)]
-    there.close()
-    return said
-
-
 def test_what_is_found_on_interfaces_is_told_and_the_section_said_to_be_in_force() -> None:
     line = Lines({})
     said = watched(line, Taps(line, 5, [seen("x")]), 100)
@@ -282,146 +171,6 @@ def test_a_new_section_and_mutes_are_taken_while_it_watches() -> None:
     assert live.followed == [1, 2]
     assert line.muted == mutes["addresses"] and line.erased == erased["prefixes"]
     assert [body.number for kind, body in said if kind is Type.APPLIED] == [2]
-
-
-def test_what_is_taken_back_is_not_told_any_more_and_said_to_have_ended_before_all_else() -> None:
-    line = Lines({})
-    here, there = socket.socketpair()
-    outbox = Outbox(here, 9)
-    for observation in (seen("a"), other := seen("b")._replace(server=Endpoint("192.0.2.2", 25)), seen("c")):
-        outbox.put(observation)
-    capture = service.Capture(outbox, line, LOG, lambda: 0.0)
-    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED}))
-    agent.send(Type.WITHDRAWN, {"number": 5, "handshakes": [], "headers": ["192.0.2.1"]})
-    with pytest.raises(PermissionError, match="enough"):
-        capture.watch(Taps(line, 1, []), section(body(number=1)), Agent(here))  # type: ignore[arg-type]
-    here.close()
-    said = [(kind, validated(kind, body)) for kind, body in iter(agent.receive, None)]
-    there.close()
-    assert (said[0][0], said[0][1].number) == (Type.CANCELLED, 5)
-    assert [o.observation().server for kind, m in said if kind is Type.OBSERVATIONS for o in m.told] == [other.server]
-    assert [o.value for o in line.forgotten] == ["a", "c"]
-
-
-def test_what_is_taken_back_while_a_file_is_read_holds_at_once_and_a_section_waits() -> None:
-    line = Lines({"a": [seen("x"), seen("y")]})
-    here, there = socket.socketpair()
-    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED, Type.INPUTS}))
-    agent.send(Type.SECTION, body(number=2))
-    agent.send(Type.WITHDRAWN, {"number": 5, "handshakes": ["192.0.2.9"], "headers": []})
-    capture = service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0)
-    capture.read(("a",), counting=True, agent=Agent(here))
-    assert line.withdrawn == [Withdrawal(5, ["192.0.2.9"], [])]
-    live = Taps(line, 5, [])
-    with pytest.raises(PermissionError, match="enough"):
-        capture.watch(live, section(body(number=1)), Agent(here))  # type: ignore[arg-type]
-    assert live.followed == [1, 2]
-    here.close()
-    kinds = [kind for kind, _ in iter(agent.receive, None)]
-    there.close()
-    assert kinds.index(Type.CANCELLED) < kinds.index(Type.APPLIED)
-
-
-class Recorded(Taps):
-    """Taps that note what had been taken back at each turn, and at one of them let the agent say more."""
-
-    def __init__(self, line: Lines, turns: int, found: list[Observation], says: Callable[[int], None]) -> None:
-        super().__init__(line, turns, found)
-        self.known: list[list[int]] = []
-        self._says = says
-
-    def turn(self) -> bool:
-        self.known.append([each.number for each in self._line.withdrawn])
-        self._says(self._turn)
-        return super().turn()
-
-
-BACK = {"number": 5, "handshakes": ["192.0.2.1"], "headers": ["192.0.2.1"]}
-
-
-@pytest.mark.parametrize("first", [Type.SECTION, Type.WITHDRAWN])
-def test_what_is_said_together_with_the_first_section_is_heard_before_the_first_frame(first: Type) -> None:
-    """Who begins may find it all there at once, the section that follows too; nothing more comes to wake him."""
-    line = Lines({})
-    messages = [(Type.SECTION, body(number=1)), (Type.WITHDRAWN, BACK)]
-    here, there = socket.socketpair()
-    with here, there:
-        for kind, said in (*sorted(messages, key=lambda one: one[0] is not first), (Type.SECTION, body(number=2))):
-            there.sendall(ipc.frame(kind, said))
-        agent = Agent(here)
-        begun = agent.first()
-        assert begun is not None
-        assert begun.number == 1
-        live = Recorded(line, 2, [], lambda _: None)
-        with pytest.raises(PermissionError, match="enough"):
-            service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0).watch(live, begun, agent)  # type: ignore[arg-type]
-    assert live.known[0] == [5]
-    assert live.followed == [1, 2]
-
-
-def test_what_is_said_together_with_the_first_section_is_heard_before_the_first_file() -> None:
-    line = Lines({})
-    here, there = socket.socketpair()
-    with here, there:
-        there.sendall(ipc.frame(Type.SECTION, body(files=["a"])) + ipc.frame(Type.WITHDRAWN, BACK))
-        agent = Agent(here)
-        assert agent.first() is not None
-        service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0).read((), counting=False, agent=agent)
-    assert [each.number for each in line.withdrawn] == [5]
-
-
-def test_what_was_taken_back_before_a_frame_came_is_not_told_of_it() -> None:
-    """The agent has said so when the frame is read, and there is more to be heard before that."""
-    line = Lines({})
-    here, there = socket.socketpair()
-
-    def says(turn: int) -> None:
-        if turn == 1:
-            for number, prefix in ((5, "192.0.2.9"), (6, "192.0.2.1")):
-                said = {"number": number, "handshakes": [prefix], "headers": [prefix]}
-                there.sendall(ipc.frame(Type.WITHDRAWN, said))
-
-    live = Recorded(line, 2, [seen("x")], says)
-    with pytest.raises(PermissionError, match="enough"):
-        service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0).watch(live, section(body()), Agent(here))  # type: ignore[arg-type]
-    here.close()
-    agent = End(there, frozenset({Type.OBSERVATIONS, Type.COUNTERS, Type.APPLIED, Type.CANCELLED}))
-    said = [(kind, validated(kind, body)) for kind, body in iter(agent.receive, None)]
-    there.close()
-    assert sum(len(m.told) for kind, m in said if kind is Type.OBSERVATIONS) == 1, "of the frame before"
-    assert {m.number for kind, m in said if kind is Type.CANCELLED} == {5, 6}
-
-
-def test_a_section_that_comes_while_frames_are_read_is_followed_without_another_word() -> None:
-    line = Lines({})
-    here, there = socket.socketpair()
-    waits: list[float] = []
-
-    def says(turn: int) -> None:
-        if turn == 1:
-            there.sendall(ipc.frame(Type.SECTION, body(number=2)))
-
-    live = Recorded(line, 4, [], says)
-    live.wait = lambda seconds, also: waits.append(seconds)  # type: ignore[method-assign]
-    capture = service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0)
-    with here, there, pytest.raises(PermissionError, match="enough"):
-        capture.watch(live, section(body(number=1)), Agent(here))  # type: ignore[arg-type]
-    assert live.followed == [1, 2]
-    assert waits[2] == 0.0, "it is there already"
-
-
-@pytest.mark.parametrize(
-    "change", [{"number": "1"}, {"number": True}, {"handshakes": "a"}, {"headers": [1]}, {"headers": None}], ids=repr
-)
-def test_a_withdrawal_that_is_none_ends_the_role(change: dict[str, Any]) -> None:
-    line = Lines({})
-    said = {"number": 1, "handshakes": [], "headers": []} | change
-    here, there = socket.socketpair()
-    with here, there:
-        there.sendall(ipc.frame(Type.WITHDRAWN, said))
-        capture = service.Capture(Outbox(here, 9), line, LOG, lambda: 0.0)
-        with pytest.raises(ipc.Unexpected, match=next(iter(change))):
-            capture.watch(Taps(line, 9, []), section(body()), Agent(here))  # type: ignore[arg-type]
 
 
 def test_knocks_are_told_in_messages_that_the_agent_takes() -> None:
