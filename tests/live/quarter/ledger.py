@@ -31,6 +31,7 @@ _ROLES = {"owner": ("owner",)}
 _CAME, _NOT = ("sent", "bounced", "wrong"), ("refused", "cancelled")
 _FAILED = ("bounced", "refused", "wrong")
 _BY_HAND = ("disputed", "human", "worsened")  # after which a case is a person's at once
+_BACK = ("claimed", "worsened")  # after which what a person has decided is his again
 _SLACK = 8 * DAY  # for steps that wait for a relay that is away, a full mailbox, or five days for nothing
 
 
@@ -179,12 +180,13 @@ class Ledger:
     def _climbed(self, case: Case) -> None:
         steps = sorted(case.steps, key=lambda step: step.made)
         ladder = [step for step in steps if step.kind in _OFFSETS]
-        claimed = any(event.kind == "claimed" for event in self._events[case.id])
-        kinds = [step.kind for step in ladder]
-        if claimed and kinds[-2:] == ["human", "human"]:
-            kinds.pop()  # a "fixed" that came late, and that nothing bore out
-        if kinds != sorted(set(kinds), key=list(_OFFSETS).index):
-            self._fault("out of order", case)
+        kinds = [step.kind for step in ladder if step.kind != "human"]
+        humans = [step for step in ladder if step.kind == "human"]
+        if kinds != sorted(set(kinds), key=list(_OFFSETS).index) or (humans and ladder[-1].kind != "human"):
+            self._fault("out of order", ([step.kind for step in ladder], self._told_of(case), case))
+        for before, after in pairwise(humans):
+            if not any(e.kind in _BACK and before.made <= e.time <= after.made for e in self._events[case.id]):
+                self._fault("a person's twice", ([step.kind for step in ladder], self._told_of(case), case))
         ways = [step.way for step in ladder if step.way]
         if len(set(ways)) != len(ways):
             self._fault("the same person by the same way", case)
@@ -196,6 +198,10 @@ class Ledger:
         if sum(step.kind == "closing" for step in steps) > (case.state in ("closed_fixed", "objected", "handed_over",
                                                                            "contract_ended")):  # fmt: skip
             self._fault("closing", case)
+
+    def _told_of(self, case: Case) -> list[tuple[str, float]]:
+        """What happened to a case, and after how many days, for whoever reads of a fault."""
+        return [(event.kind, round((event.time - case.opened) / DAY, 2)) for event in self._events[case.id]]
 
     def _ended(self, case: Case, step: Step) -> float:
         """When it was known what became of a message: the first time."""
@@ -223,7 +229,7 @@ class Ledger:
         self.counts[f"state: {case.state}"] += 1
         if case.state not in STATES:
             self._fault("no state", case)
-        age, kinds = self._now - case.opened, [step.kind for step in case.steps]
+        kinds = [step.kind for step in case.steps]
         server, customer = self._truth.servers[case.address], self._truth.customers[case.customer]
         build, shown = server.shows(1 << 60)
         going_on = server.holder == case.customer == shown and build in (CRITICAL, HIGH)
@@ -233,8 +239,11 @@ class Ledger:
             self._fault("fixed, and still live", case)
         if not case.live or not going_on:
             return
-        if case.state in ("open", "acknowledged") and age > 45 * DAY + 2 * _SLACK and "human" not in kinds:
-            self._fault("no end of the ladder", case)
+        # Who was told because a message had come back is given as long as one who was told at once.
+        since = max((step.made for step in case.steps if step.kind in ("tell", "contact")), default=case.opened)
+        late = self._now - since > 45 * DAY + 2 * _SLACK
+        if case.state in ("open", "acknowledged") and late and "human" not in kinds:
+            self._fault("no end of the ladder", (kinds, self._told_of(case), case))
         if not customer.touched:
             self.counts["left alone"] += 1
             self._whole(case, [kind for kind in kinds if kind in _OFFSETS])
@@ -248,7 +257,7 @@ class Ledger:
         since = {"tell": case.opened, "contact": back or case.opened}  # what a step is counted from
         must = [kind for kind in expected if since.get(kind, other) + _OFFSETS[kind][severity] + _SLACK < self._now]
         if [kind for kind in kinds if kind in must] != must or not set(kinds) <= set(expected):
-            self._fault("steps missing, or too many", (kinds, expected, must, (self._now - case.opened) / DAY, case))
+            self._fault("steps missing, or too many", (kinds, expected, must, self._told_of(case), case))
 
     def _came_back(self, case: Case) -> float:
         """When it was known that the first message had told nobody: 0 where there was nobody to send it to.
