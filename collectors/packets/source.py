@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -215,12 +216,25 @@ def _take_all(batch: list[tuple[float, int, int, bytes]], take: Callable[..., ob
 
 def _position_of(path: str) -> Callable[[], int]:
     """How far libpcap has read a file: it does not say, but the kernel knows the position of its descriptor."""
+    descriptor = _descriptor_of(path)
+
+    def position() -> int:
+        nonlocal descriptor
+        try:
+            return os.lseek(descriptor, 0, os.SEEK_CUR)
+        except OSError:  # whoever else had the file open has closed it
+            descriptor = _descriptor_of(path)
+            return 0
+
+    return position
+
+
+def _descriptor_of(path: str) -> int:
+    """A descriptor by which this process has a file open, -1 for none."""
     wanted = os.stat(path)
     for descriptor in map(int, os.listdir("/proc/self/fd")):
-        try:
+        with suppress(OSError):
             found = os.fstat(descriptor)
-        except OSError:
-            continue
-        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-            return lambda: os.lseek(descriptor, 0, os.SEEK_CUR)
-    return lambda: 0
+            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return descriptor
+    return -1

@@ -115,7 +115,7 @@ class Line:
         self.knocking.tend()
 
     def until(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < end
             time.sleep(0.01)
