@@ -277,3 +277,15 @@ def test_what_is_no_longer_followed_is_not_handed_over(tmp_path: Path) -> None:
     opened.follow((1, 2, 3))
     opened.follow((2,))
     assert [frame[3] for frame in handed(opened)] == [looks[2]]
+
+
+def test_how_far_a_file_was_read_outlives_whoever_else_had_it_open(tmp_path: Path) -> None:
+    (tmp_path / "f.pcap").write_bytes(b"0123456789")
+    other = (tmp_path / "f.pcap").open("rb", buffering=0)
+    position = source._position_of(str(tmp_path / "f.pcap"))
+    with (tmp_path / "f.pcap").open("rb", buffering=0) as read:
+        read.read(5)
+        other.close()
+        assert position() == 0  # asked of the one that was closed
+        assert position() == 5
+    assert position() == 0
