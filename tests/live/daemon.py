@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.live.world import CUSTOMERS, METRICS, PATIENCE, ROOT, World, ended, said, wait
@@ -82,14 +81,24 @@ class Daemon:
 
     def _begin(self) -> None:
         # The one before must have ended, or its metrics would be taken for ours.
-        with pytest.raises(ConnectionRefusedError):
-            self._world.fetched("/", where=self.where)
+        end = time.monotonic() + PATIENCE
+        while not self._gone():
+            assert time.monotonic() < end, "the one before has not ended"
+            time.sleep(0.05)
         self.config.write_text(toml(self._sections))
         command = ("-m", "agent", "run", "--config", str(self.config))
         words = (
             (*_readable(self._world.directory, self._rights), *command) if self._rights else (sys.executable, *command)
         )
         self.process = self._world.start(self.where, *words, log="daemon")
+
+    def _gone(self) -> bool:
+        """Whether nobody listens; whoever is about to end may take a connection, and drop it."""
+        try:
+            self._world.connected(self.where, "127.0.0.1", METRICS, PATIENCE).close()
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
+        return False
 
     @property
     def log(self) -> str:
