@@ -14,19 +14,9 @@ from tests.agent import telling_world
 from tests.agent.telling_world import World, world
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 HOUR = 3600.0
-
-
-@pytest.fixture
-def told(tmp_path: Path) -> Iterator[World]:
-    """Somebody is about to be told."""
-    with world(tmp_path) as made:
-        made.sees()
-        made.passes(2, 1.0)
-        yield made
 
 
 def full(*_: Any, **__: Any) -> Any:

@@ -12,22 +12,19 @@ from agent.consent.history import DAY
 from agent.leave import Grant, Refusal, Request
 from tests.agent.cases.servers import CURRENT, OLD
 from tests.agent.leaving import HOST, request
-from tests.agent.telling_world import World, world
+from tests.agent.telling_world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    pass
 
 HOUR = 3600.0
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[World]:
-    with world(tmp_path) as made:
-        made.sees()
-        made.passes(2, 1.0)
-        made.sends(made.dues()[0])
-        yield made
+def told(told: World) -> World:
+    """His first message has gone out."""
+    told.sends(told.dues()[0])
+    return told
 
 
 class Prober:

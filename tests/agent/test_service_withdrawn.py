@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NOON = 1_793_620_800.0  # 2026-11-02 12:00 UTC
-GREETING = "ex01.example.org Microsoft ESMTP MAIL Service ready at Mon, 2 Nov 2026 09:00:00 +0100"
+    from agent.office import Office
+
 KEV = {flaw.cve: flaw.kev for flaw in catalogue().flaws}
 
 
@@ -39,13 +39,21 @@ def come(service: Service) -> Iterator[tuple[Connection, socket.socket]]:
         yield peer, theirs
 
 
-def test_who_is_erased_is_forgotten_by_whoever_looks(tmp_path: Path) -> None:
+@contextmanager
+def serving(directory: Path) -> Iterator[tuple[Service, Office, leaving.Clock]]:
+    """A service that nobody runs, with a customer who has agreed."""
     clock = leaving.Clock()
-    with leaving.opened(tmp_path, clock, *leave.agreed("agreed", [leaving.NET], clock.wall)) as office:
+    with leaving.opened(directory, clock, *leave.agreed("agreed", [leaving.NET], clock.wall)) as office:
         service = Service(
             config=office.config, inventory=Inventory(book(), catalogue()), kev=KEV, log=logging.getLogger("agent"),
             now=clock.now, monotonic=clock.monotonic, office=office,
         )  # fmt: skip
+        yield service, office, clock
+        service._doors.shut()
+
+
+def test_who_is_erased_is_forgotten_by_whoever_looks(tmp_path: Path) -> None:
+    with serving(tmp_path) as (service, office, clock):
         for address in (leaving.HOST, leaving.OTHER_HOST):
             service._muting.heard(address, clock.monotonic())
         with come(service) as (_, theirs):
@@ -53,16 +61,10 @@ def test_who_is_erased_is_forgotten_by_whoever_looks(tmp_path: Path) -> None:
             heard = list(ipc.Reader(frozenset({Type.FORGET})).feed(theirs.recv(1 << 20)))
             assert heard == [(Type.FORGET, {"prefixes": [leaving.NET]})]
         assert service._muting.due(1e9, lambda _: True) == [leaving.OTHER_HOST]
-        service._doors.shut()
 
 
 def test_who_comes_to_look_is_told_what_was_taken_back_before_a_section_that_may_not_know(tmp_path: Path) -> None:
-    clock = leaving.Clock()
-    with leaving.opened(tmp_path, clock, *leave.agreed("agreed", [leaving.NET], clock.wall)) as office:
-        service = Service(
-            config=office.config, inventory=Inventory(book(), catalogue()), kev=KEV, log=logging.getLogger("agent"),
-            now=clock.now, monotonic=clock.monotonic, office=office,
-        )  # fmt: skip
+    with serving(tmp_path) as (service, office, clock):
         service._force.start()
         office.record([leave.objected("agreed", [leaving.NET], clock.wall, headers=True)])
         service._permission.set_off(clock.monotonic())
@@ -77,4 +79,3 @@ def test_who_comes_to_look_is_told_what_was_taken_back_before_a_section_that_may
             theirs.close()
             service.opened(peer)
         assert not service._force._applied, "who has gone again is not waited for"
-        service._doors.shut()
