@@ -116,7 +116,7 @@ def test_from_a_file_to_the_metrics_and_over_the_death_of_every_role(tmp_path: P
 
 def test_the_exporter_outlives_the_agent_and_shows_what_it_has(tmp_path: Path) -> None:
     with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
-        assert daemon.wait_ready(20)
+        assert daemon.wait_finished(20)
         before = pids(daemon)
         os.kill(before["agent"], signal.SIGKILL)
         assert 'product="exchange"' in get(daemon.metrics_url, "/metrics")[1]
