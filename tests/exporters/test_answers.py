@@ -26,6 +26,7 @@ from exporters.frame import Names, form_fields
 from exporters.web import MAX_BODY, Web
 from tests.exporters.test_exporter_service import SECTION, SNAPSHOT
 from tests.exporters.test_web import said
+from tests.live.world import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -253,18 +254,19 @@ def test_the_socket_of_probing_txt_serves_nothing_else(path: str, text: str, exp
 def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ipc.Link, dict[str, tuple[str, int]]]]:
     """The exporter role with every socket; the agent's end of its link, and where it listens."""
     monkeypatch.setattr(service, "begin", lambda *_: None)
+    monkeypatch.setattr(service, "_NOTES", PATIENCE)
     ours, theirs = socket.socketpair()
     listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("listen", "answers", "probing")}
     where = {name: listener.getsockname() for name, listener in listeners.items()}
     words = [f"agent={theirs.detach()}", *(f"{name}={listener.detach()}" for name, listener in listeners.items())]
     thread = threading.Thread(target=service.main, args=(words,), daemon=True)
     thread.start()
-    ours.settimeout(10)
+    ours.settimeout(PATIENCE)
     agent = ipc.Link(ours, frozenset({Type.SHOWN, Type.OBJECTION}))
     agent.send(Type.SECTION, SECTION | {"probing_txt": "Contact: x\n", "operator": "Provider", "contact": "desk@x"})
     yield agent, where
     agent.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -274,7 +276,7 @@ def asked(where: tuple[str, int], request_: bytes) -> Callable[[], bytes]:
     thread.start()
 
     def answered() -> bytes:
-        thread.join(10)
+        thread.join(PATIENCE)
         return answers[0]
 
     return answered

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from agent.ipc import Type
 from agent.messages import Snapshot
 from agent.snapshot import Tally
 from exporters import service
+from tests.live.world import PATIENCE, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +44,10 @@ def role(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[ipc.Link, tuple[
         thread.start()
 
         def ended() -> int:
-            thread.join(10)
+            thread.join(PATIENCE)
             return codes[0]
 
-        ours.settimeout(10)
+        ours.settimeout(PATIENCE)
         return ipc.Link(ours, frozenset({Type.SHOWN, Type.RELOAD})), where, ended
 
     return begin
@@ -55,7 +55,7 @@ def role(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[ipc.Link, tuple[
 
 def scraped(where: tuple[str, int], page: str, method: str = "GET") -> str:
     with socket.socket() as client:
-        client.settimeout(10)
+        client.settimeout(PATIENCE)
         client.connect(where)
         client.sendall(f"{method} {page} HTTP/1.0\r\n\r\n".encode())
         answer = b""
@@ -86,7 +86,7 @@ def test_a_reload_goes_by_the_agent_and_its_answer_back(role: Any) -> None:
         assert agent.receive() == (Type.RELOAD, {})
         agent.send(Type.SECTION, {"log": {"level": "debug", "format": "json"}})
         agent.send(Type.RELOADED, {"error": error, "restarted": []})
-        asking.join(10)
+        asking.join(PATIENCE)
         assert status in answers[0].splitlines()[0]
         assert answers[0].endswith(f"not reloaded: {error}\n" if error else "\nreloaded\n")
     agent.close()
@@ -135,7 +135,7 @@ def test_it_serves_at_each_of_several_listeners(monkeypatch: pytest.MonkeyPatch)
         assert scraped(at[name], "/-/healthy").endswith("healthy\n")
     assert "404" in scraped(at["probing"], "/-/healthy")
     agent.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -157,7 +157,7 @@ def test_it_outlives_its_agent_where_the_next_is_handed_over(monkeypatch: pytest
     thread = threading.Thread(target=lambda: codes.append(service.main(words)), daemon=True)
     thread.start()
     for number in (7, 8):
-        first.settimeout(10)
+        first.settimeout(PATIENCE)
         agent = ipc.Link(first, accepted)
         agent.send(Type.SECTION, SECTION)
         agent.send(Type.SNAPSHOT, SNAPSHOT | {"number": number})
@@ -166,13 +166,11 @@ def test_it_outlives_its_agent_where_the_next_is_handed_over(monkeypatch: pytest
         first.send(ipc.frame(Type.SNAPSHOT, SNAPSHOT)[:100])  # It is killed in the middle of a message.
         agent.close()
         first, given = socket.socketpair()
-        deadline = time.monotonic() + 10
-        while "agent_absent" not in scraped(where, "/-/ready"):
-            assert time.monotonic() < deadline
+        wait(lambda: "agent_absent" in scraped(where, "/-/ready"), PATIENCE, lambda: "it has not gone")
         assert "knockfirst_inventory_servers_limit 9.0" in scraped(where, "/metrics")
         ipc.hand_over(lifeline, given)
         given.close()
     first.close()
     lifeline.close()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert codes == [service.GONE]
