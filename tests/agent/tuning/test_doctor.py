@@ -202,7 +202,7 @@ def _options(**given: str) -> Any:
 def test_a_real_daemon_from_files_to_what_is_believed(tmp_path: Path) -> None:
     config = check({"capture": {"files": [str(CASE)]}, "exporter": {"listen": "127.0.0.1:0"}}, "test")
     with Daemon(config) as daemon:
-        assert daemon.wait_finished(30)
+        assert daemon.wait_finished(60)
         command = [sys.executable, "-m", "agent"]
         where = ["--control", daemon.control_path]
         looked = subprocess.run(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+LAST = "\0the last of it\0"
 
 
 class Screen:
@@ -45,7 +46,7 @@ class Screen:
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def until(self, what: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, what: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not what():
             assert time.monotonic() < deadline, self.written
@@ -61,8 +62,9 @@ class Screen:
 
     def ended(self) -> int:
         self.until(lambda: self.process.poll() is not None)
-        while select.select([self.ours], [], [], 0.1)[0]:
-            self.written += os.read(self.ours, 65_536).decode()
+        os.write(self.theirs, LAST.encode())  # what the program wrote is all before it
+        self.until(lambda: self.written.endswith(LAST))
+        self.written = self.written.removesuffix(LAST)
         return self.process.returncode
 
     def close(self) -> None:
