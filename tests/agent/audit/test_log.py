@@ -152,7 +152,7 @@ for number in range(1000):
         seen = int(child.stdout.readline())
     child.send_signal(signal.SIGKILL)
     seen = max([seen, *map(int, child.stdout.read().split())])
-    child.wait(10)
+    child.wait(60)
     log = opened(tmp_path)
     intents = list(log.read({"probe.intent"}))
     assert len(intents) in (seen + 1, seen + 2)

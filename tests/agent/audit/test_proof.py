@@ -214,7 +214,7 @@ def test_it_stands_alone(tmp_path: Path, world: World) -> None:
     def run(*words: str) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-I", "verify.py", *words],
-            cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )  # fmt: skip
         return done.returncode, done.stdout, done.stderr
