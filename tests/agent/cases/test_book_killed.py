@@ -54,7 +54,7 @@ def killed(directory: Path, seed: int, seconds: float) -> list[tuple[str, str, i
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent)))},
     )  # fmt: skip
     assert writer.stdout is not None
-    first = writer.stdout.readline()  # it has begun, however busy the machine is
+    first = writer.stdout.readline() + writer.stdout.readline()  # it has begun, however busy the machine is
     time.sleep(seconds)
     writer.kill()
     out, complaints = writer.communicate()
