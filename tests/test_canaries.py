@@ -55,7 +55,7 @@ def test_no_canary_in_the_daemon(capfd: pytest.CaptureFixture[str]) -> None:
         {"capture": {"files": (str(CAPTURE),)}, "exporter": {"listen": "127.0.0.1:0"}, "log": {"level": "debug"}}
     )
     with Daemon(config, patience=2) as daemon:
-        assert daemon.wait_finished(30)
+        assert daemon.wait_finished(60)
         answered = json.dumps(daemon.assessments(), ensure_ascii=False)
         metrics = page(daemon.metrics_url)
     log = capfd.readouterr()
@@ -69,7 +69,7 @@ def test_no_canary_in_the_daemon(capfd: pytest.CaptureFixture[str]) -> None:
 def page(url: str) -> str:
     host, port = url.removeprefix("http://").partition("/")[0].rsplit(":", 1)
     with socket.socket() as connection:
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.connect((host, int(port)))
         connection.sendall(f"GET /metrics HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()

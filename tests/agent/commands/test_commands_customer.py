@@ -196,7 +196,7 @@ def running(there: list[str], tmp_path: Path) -> Iterator[tuple[Daemon, list[str
     of = asking.config(tmp_path, probe={"armed": False})
     (tmp_path / "k.toml").write_text(dump(of))
     with Daemon(of) as daemon:
-        assert daemon.wait_ready(20)
+        assert daemon.wait_ready(60)
         yield daemon, ["--config", str(tmp_path / "k.toml")]
 
 
