@@ -42,7 +42,8 @@ def configured(directory: Path, **exporter: Any) -> dict[str, Any]:
 
 def test_the_pages_are_guarded_and_probing_txt_is_not(tmp_path: Path) -> None:
     with Daemon(check(configured(tmp_path), "test")) as daemon:
-        assert daemon.wait_ready(30)
+        # Of what is not read yet there is a warning, and the pages may be a snapshot behind before that.
+        assert daemon.wait_finished(60)
         where = tuple(daemon._listeners["listen"].getsockname()[:2])
         assert daemon.metrics_url == f"https://127.0.0.1:{where[1]}/metrics"
         assert daemon.url("probing").startswith("http://")
@@ -66,7 +67,7 @@ def test_a_file_that_cannot_be_used_is_named_before_anything_starts(tmp_path: Pa
     lines = [f'{key} = "{value}"' for key, value in exporter.items()]
     (tmp_path / "k.toml").write_text("\n".join(["[exporter]", *lines, "[capture]", 'files = ["a.pcap"]']))
     command = [sys.executable, "-m", "agent", "run", "--config", str(tmp_path / "k.toml")]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, cwd=ROOT)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert ended.returncode == 78
     assert "tls_server_config.key_file: server.key: No such file or directory" in ended.stderr
     assert "Traceback" not in ended.stderr

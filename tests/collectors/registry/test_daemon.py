@@ -56,7 +56,7 @@ def test_nobody_waits_long(tmp_path: Path) -> None:
         (tmp_path / "keys").write_text(f"{opened_.log.vkey}\n")
     there = running(tmp_path / "there", snapshot_keys=str(tmp_path / "keys"))
     with Daemon(here) as daemon:
-        assert daemon.wait_ready(30)
+        assert daemon.wait_ready(60)
         found: list[float] = []
         ended = threading.Event()
         asking = threading.Thread(target=waits, args=(daemon.control_path, ended, found))
@@ -71,7 +71,7 @@ def test_nobody_waits_long(tmp_path: Path) -> None:
         asking.join()
         assert len(found) > 5 and max(found) < PATIENCE
     with Daemon(there) as daemon:
-        assert daemon.wait_ready(30)
+        assert daemon.wait_ready(60)
         assert main(["import", "snapshot", str(snapshot), "--control", daemon.control_path]) == 0
     for each in (here, there):
         with office(each) as opened_:

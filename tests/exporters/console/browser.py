@@ -16,10 +16,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAM = "chromium"
-SECONDS = 20.0  # for each answer, and for each page
+SECONDS = 60.0  # for each answer, and for each page
 
 
 class Browser:
@@ -46,12 +49,14 @@ class Browser:
         self._held = b""
         self._events: list[dict[str, Any]] = []
         self._session = ""
+        self._loaded = ""
         self.logged: list[str] = []
         try:
             page = self._say("Target.createTarget", url="about:blank")["targetId"]
             self._session = self._say("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
             for domain in ("Page", "Log", "Network", "Runtime", "Accessibility"):
                 self._say(f"{domain}.enable")
+            self._say("Page.setLifecycleEventsEnabled", enabled=True)
         except BaseException:
             self.__exit__()
             raise
@@ -82,8 +87,7 @@ class Browser:
     def goes(self, url: str) -> list[str]:
         """Open a page and wait until it is all there; the URLs that were fetched for it."""
         self._events.clear()
-        self._say("Page.navigate", url=url)
-        self._until("Page.loadEventFired")
+        self._load(self._say("Page.navigate", url=url)["loaderId"])
         return [
             event["params"]["request"]["url"]
             for event in self._events
@@ -94,7 +98,7 @@ class Browser:
         """What this JavaScript leads to is another page, which is waited for."""
         self._events.clear()
         self.found(expression)
-        self._until("Page.loadEventFired")
+        self._load()
 
     def presses(self, key: str) -> None:
         """A key, as if it were pressed."""
@@ -133,10 +137,18 @@ class Browser:
                 result: dict[str, Any] = heard["result"]
                 return result
 
-    def _until(self, method: str) -> None:
+    def _load(self, which: str = "") -> None:
+        """Wait for the end of this load, or of any but the last; what is said of a page may come late."""
         deadline = time.monotonic() + SECONDS
-        while not any(event["method"] == method for event in self._events):
+        while not (ended := [one for one in self._ends() if (one == which if which else one != self._loaded)]):
             self._hear(deadline)
+        self._loaded = ended[0]
+
+    def _ends(self) -> Iterator[str]:
+        """The loads that have come to their end."""
+        for event in self._events:
+            if event["method"] == "Page.lifecycleEvent" and event["params"]["name"] == "load":
+                yield event["params"]["loaderId"]
 
     def _hear(self, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._held:

@@ -20,6 +20,7 @@ from exporters import service, web
 from exporters.service import Agent, Latest, pages
 from tests.exporters.console.snapshots import NOW, snapshot
 from tests.exporters.test_entrance import ASKED, SECRET, TLS, USERS, Place, asked, basic
+from tests.live.world import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,10 +139,11 @@ def test_what_a_query_says_makes_nothing_connect_anywhere(served: Served) -> Non
             tempting.accept()
 
 
-def test_a_view_goes_by_the_agent_and_its_answer_back() -> None:
+def test_a_view_goes_by_the_agent_and_its_answer_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_NOTES", PATIENCE)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(PATIENCE)
         agent, other = Agent(ipc.Link(ours, frozenset({Type.VIEWED}))), ipc.Link(theirs, frozenset({Type.VIEW}))
         got: list[Viewed] = []
         asking = threading.Thread(target=lambda: got.append(agent.view("server", {"server": "s-x"}, "anna")))
@@ -152,7 +154,7 @@ def test_a_view_goes_by_the_agent_and_its_answer_back() -> None:
         assert (body.page, body.words, body.user) == ("server", {"server": "s-x"}, "anna")
         agent.answered(Viewed(number=body.number + 1, items=[], error="somebody else's"))
         agent.answered(Viewed(number=body.number, items=[{"is": "server"}]))
-        asking.join(10)
+        asking.join(PATIENCE)
         assert got[0].items == [{"is": "server"}]
 
 

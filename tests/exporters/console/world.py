@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import sqlite3
-import time
 from base64 import b64encode
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -20,9 +19,10 @@ from agent.lab.story import Story
 from agent.lab.traffic import Path as Line
 from agent.schema import AUDIT
 from agent.supervisor import Daemon
+from tests.live.world import PATIENCE, wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from agent.sections import Config
 
@@ -60,13 +60,13 @@ def shown(directory: Path) -> Iterator[World]:
         config = story_papers.configuration(directory, ["edge.pcap", "customers.pcap"])
         story_papers.books(directory)
         with Daemon(config, patience=2, reread=lambda: load(str(directory / story_papers.CONFIG))) as daemon:
-            assert daemon.wait_finished(30)
+            assert daemon.wait_finished(60)
             Story(directory, doors, daemon, lambda text: None).tell()
             # The story looks at the metrics, and has no password.
             _closed(directory, config)
             daemon.reload()
             url = daemon.url("listen")
-            wait(lambda: _status(url) == 200)
+            wait(lambda: _status(url) == 200, PATIENCE, lambda: "the pages are not the viewer's")
             found = daemon.assessments()
             names = {name for each in found for name in (each["address"], *each["names"]) if "." in name or ":" in name}
             refs = {customer.ref for customer in story_cast.CUSTOMERS}
@@ -94,7 +94,7 @@ def fetched(url: str, path: str, user: str = VIEWER, password: str = PASSWORD) -
     host, port = url.rpartition("//")[2].split(":")
     told = b64encode(f"{user}:{password}".encode()).decode()
     with socket.socket() as client:
-        client.settimeout(10)
+        client.settimeout(PATIENCE)
         client.connect((host, int(port)))
         client.sendall(f"GET {path} HTTP/1.0\r\nAuthorization: Basic {told}\r\n\r\n".encode())
         answer = b""
@@ -102,11 +102,3 @@ def fetched(url: str, path: str, user: str = VIEWER, password: str = PASSWORD) -
             answer += more
     head, _, body = answer.decode().partition("\r\n\r\n")
     return int(head.split()[1]), head, body
-
-
-def wait(what: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Until it is true."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
