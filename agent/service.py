@@ -375,10 +375,12 @@ class Service:
         shown = self._number > 0 and self._number == self._shown
         not_ready = self._not_ready() + ([] if self._shown else ["no_snapshot"])
         inputs = self._tally.inputs
+        # One capture process reads the files. Another may have told before it that it has none to read.
+        read = inputs is not None and inputs.files >= len(self._config.capture.files) and inputs.finished
         return {
             "ready": not not_ready,
             "not_ready": not_ready,
-            "finished": inputs is not None and inputs.finished and shown and not self._changed,
+            "finished": read and shown and not self._changed,
             "unreadable": inputs.unreadable if inputs else 0,
             "servers": len(self._inventory),
         }
