@@ -10,7 +10,7 @@ def fetched(url: str) -> str:
     place, _, path = url.removeprefix("http://").partition("/")
     host, _, port = place.rpartition(":")
     with socket.socket() as connection:
-        connection.settimeout(5)
+        connection.settimeout(20)
         connection.connect((host, int(port)))
         connection.sendall(f"GET /{path} HTTP/1.0\r\nHost: {place}\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -35,9 +35,9 @@ NOT_POSSIBLE = 77  # EX_NOPERM of sysexits.h
 LINES = ("", "vlan:101", "qinq:200 vlan:102", "pppoe:17", "vlan:103 pppoe:18", "mpls:3001")
 _OUT, _IN = "kf-out", "kf-in"  # frames are sent on the one, and looked at on the other
 _PREFIXES = ("192.0.2.0/24", "2001:db8:1::/48")
-_READY = 20.0  # seconds until the daemon must be looking
-_SECONDS = 5.0  # until it must show what was sent; it takes well below one
-_COUNTED = 2.0  # until its counters must have been told: each second, so that those of the last frames come later
+_READY = 60.0  # seconds until the daemon must be looking
+_SECONDS = 20.0  # until it must show what was sent; it takes well below one, but where the machine has other work
+_COUNTED = 20.0  # until its counters must have been told: each second, so that those of the last frames come later
 _POLL = 0.05
 
 

@@ -80,7 +80,7 @@ def posted(url: str, fields: dict[str, str]) -> dict[str, Any]:
     body = json.dumps(fields).encode()
     head = f"POST /{path} HTTP/1.0\r\nHost: {place}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     with socket.socket() as connection:
-        connection.settimeout(10)
+        connection.settimeout(20)
         connection.connect((host, int(port)))
         connection.sendall(head.encode() + b"\r\n\r\n" + body)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -82,8 +82,15 @@ def test_only_who_agreed_is_knocked_at(once: Once) -> None:
     [request] = re.findall(r"^  GET (\S+) HTTP/1\.1$", once.out, re.MULTILINE)
     assert request == "/EWS/Exchange.asmx"
     [ident] = re.findall(r"X-Knockfirst-Probe: (\w+)", once.out)
-    assert f"id {ident}" in once.out
+    assert f"id {ident}" in once.out or by_itself(once)
     assert f'"id": "{ident[:20]}' in once.out
+
+
+def by_itself(once: Once) -> bool:
+    """Whether the daemon knocked before it was told to: as soon as the kill switch is off, it may."""
+    return bool(
+        re.search(rf"^20.+ {OPTICIAN.address} \d+ +{OPTICIAN.ref} +schedule +confirmed ", once.out, re.MULTILINE)
+    )
 
 
 def test_the_answer_makes_the_build_exact(once: Once) -> None:
@@ -105,7 +112,9 @@ def test_why_the_others_are_not_is_explained(once: Once, one: Customer, reason: 
 
 def test_the_kill_switch_and_the_objection_are_felt(once: Once) -> None:
     assert f"{OPTICIAN.address}: not knocked at (kill_switch)" in once.out
-    assert once.out.index("(kill_switch)") < once.out.index("kill switch is off") < once.out.index(": knocking;")
+    before, _, after = once.out.partition("kill switch is off")
+    assert "(kill_switch)" in before and ": knocking;" not in before and "schedule" not in before
+    assert ": knocking;" in after or by_itself(once)
     [milliseconds] = re.findall(r"the one that looks included, it took (\d+) ms", once.out)
     assert int(milliseconds) < 1000
     assert re.search(r"^C-1003 +objected ", once.out, re.MULTILINE)
@@ -191,7 +200,7 @@ def test_it_can_be_ended_at_any_time(number: signal.Signals, after: str, tmp_pat
         running.send_signal(number)
         # The roles hold the other end of these pipes: they end when the last of them has gone.
         rest, err = running.stdout.read(), running.stderr.read()
-        assert running.wait(20) == 0
+        assert running.wait(60) == 0
     assert "nothing of it is left" in rest
     assert err == ""
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +216,7 @@ def test_a_reader_who_goes_away_is_no_fault(tmp_path: Path) -> None:
         assert running.stderr is not None
         running.stdout.readline()
         running.stdout.close()
-        assert (running.stderr.read(), running.wait(20)) == ("", 141)
+        assert (running.stderr.read(), running.wait(60)) == ("", 141)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -245,7 +254,7 @@ def nobody() -> Iterator[tuple[list[str], Path]]:
 
 def test_it_needs_no_rights(nobody: tuple[list[str], Path]) -> None:
     command, temporary = nobody
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "optician 1, library 0, bookshop 0." in done.stdout
     assert list(temporary.iterdir()) == []

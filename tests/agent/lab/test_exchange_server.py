@@ -50,7 +50,7 @@ def release(numbers: dict[int, int]) -> servers.Release:
 
 def ask(number: int, path: str, context: ssl.SSLContext | None = None) -> str:
     connection = socket.socket()
-    connection.settimeout(5)
+    connection.settimeout(60)
     connection.connect((HOST, number))
     with context.wrap_socket(connection) if context else connection as spoken:
         spoken.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
@@ -89,7 +89,7 @@ def test_https_speaks_the_best_version_of_its_generation(numbers: dict[int, int]
 
 
 def test_smtp_offers_its_keywords_takes_a_mail_and_hides_starttls_inside_tls(numbers: dict[int, int]) -> None:
-    with smtplib.SMTP(HOST, numbers[25], timeout=5) as client:
+    with smtplib.SMTP(HOST, numbers[25], timeout=60) as client:
         code, said = client.ehlo("client.example.net")
         keywords = said.decode().split("\n")[1:]
         assert (code, tuple(keywords)) == (250, release(numbers).ehlo)
@@ -104,12 +104,12 @@ def test_smtp_offers_its_keywords_takes_a_mail_and_hides_starttls_inside_tls(num
 
 
 def test_imap_and_pop3_greet_and_upgrade(numbers: dict[int, int]) -> None:
-    with imaplib.IMAP4(HOST, numbers[143], timeout=5) as imap:
+    with imaplib.IMAP4(HOST, numbers[143], timeout=60) as imap:
         assert imap.welcome == b"* OK The Microsoft Exchange IMAP4 service is ready."
         assert imap.starttls(trusting())[0] == "OK"
         with pytest.raises(imaplib.IMAP4.error, match="LOGIN failed"):
             imap.login("nobody", "nothing")
-    pop = poplib.POP3(HOST, numbers[110], timeout=5)
+    pop = poplib.POP3(HOST, numbers[110], timeout=60)
     assert pop.getwelcome() == b"+OK The Microsoft Exchange POP3 service is ready."
     assert set(pop.capa()) >= {"TOP", "UIDL"}
     assert pop._shortcmd("STLS").startswith(b"+OK")  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ def test_imap_and_pop3_greet_and_upgrade(numbers: dict[int, int]) -> None:
 
 
 def test_pop3_says_goodbye(numbers: dict[int, int]) -> None:
-    pop = poplib.POP3(HOST, numbers[110], timeout=5)
+    pop = poplib.POP3(HOST, numbers[110], timeout=60)
     assert pop.quit().startswith(b"+OK")
 
 

@@ -15,11 +15,13 @@ from agent.lab import keys
 from agent.lab.fronts import FRONTS, LEAF, NAME, PATHS, answer, pages, saying, without
 from agent.lab.fronts_door import Door
 from agent.lab.fronts_odd import ODD
+from tests.asking import until
 
 pytestmark = pytest.mark.usefixtures("ahead")
 
 KEY = keys.generate("EX01")
 HOST = "127.0.0.1"
+PATIENT = 60.0  # seconds for one who does answer, and is not to be missed for a busy machine
 ALL = FRONTS | ODD
 # Those with which no request can be made: they speak no TLS, or nothing.
 MUTE = {"refusing", "silent", "broken-tls", "alert", "clear", "closing", "resetting"}
@@ -43,15 +45,15 @@ def old_and_trusting() -> ssl.SSLContext:
     return context
 
 
-def asked(port: int, path: str, most: int = 4096) -> bytes:
-    """What a client without any caution is answered in a second, a little of it."""
-    said, until = b"", time.monotonic() + 1
+def asked(port: int, path: str, most: int = 4096, seconds: float = 1.0) -> bytes:
+    """What a client without any caution is answered in so many seconds, a little of it."""
+    said, ends = b"", time.monotonic() + seconds
     with contextlib.suppress(OSError), socket.socket() as bare:
-        bare.settimeout(0.5)
+        bare.settimeout(seconds / 2)
         bare.connect((HOST, port))
         with old_and_trusting().wrap_socket(bare, server_hostname=NAME) as client:
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
-            while len(said) < most and time.monotonic() < until and (piece := client.recv(most)):
+            while len(said) < most and time.monotonic() < ends and (piece := client.recv(most)):
                 said += piece
     return said
 
@@ -59,7 +61,7 @@ def asked(port: int, path: str, most: int = 4096) -> bytes:
 @pytest.mark.parametrize("door", ["2010", "2013", "2016", "2019", "SE"], indirect=True)
 def test_every_path_of_exchange_is_refused(door: Door) -> None:
     """A challenge or the way to the logon page, and never a page (Microsoft Learn, default virtual directories)."""
-    answers = [asked(door.port, path) for path in PATHS]
+    answers = [asked(door.port, path, seconds=PATIENT) for path in PATHS]
     assert [said[9:12] for said in answers] == [b"401", b"401", b"302"]
     assert all(b"Content-Length: 0\r\n" in said for said in answers)
     assert b"X-OWA-Version: 1" in answers[2]
@@ -75,7 +77,7 @@ def test_2010_names_no_front_end_and_shows_its_build_at_one_place() -> None:
 
 @pytest.mark.parametrize("door", ["balanced"], indirect=True)
 def test_a_balancer_takes_turns(door: Door) -> None:
-    said = [asked(door.port, "/owa/") for _ in range(4)]
+    said = [asked(door.port, "/owa/", seconds=PATIENT) for _ in range(4)]
     assert [b"15.2.1748.26" in one for one in said] == [False, True, False, True]
 
 
@@ -83,8 +85,8 @@ def test_a_balancer_takes_turns(door: Door) -> None:
 def test_whoever_speaks_tls_can_be_asked(door: Door) -> None:
     began = time.monotonic()
     asked(door.port, PATHS[0])
-    assert time.monotonic() - began < 5
-    assert door.visits == 1
+    assert time.monotonic() - began < 20
+    assert until(lambda: door.visits == 1)
 
 
 @pytest.mark.parametrize("door", sorted(MUTE - {"refusing"}), indirect=True)
@@ -96,11 +98,9 @@ def test_whoever_speaks_none_says_nothing(door: Door) -> None:
 @pytest.mark.parametrize("door", ["endless", "silent"], indirect=True)
 def test_a_door_that_is_closed_lets_everybody_go(door: Door) -> None:
     with socket.socket() as visitor:
-        visitor.settimeout(5)
+        visitor.settimeout(20)
         visitor.connect((HOST, door.port))
-        until = time.monotonic() + 5
-        while not door.visits and time.monotonic() < until:
-            time.sleep(0.01)
+        assert until(lambda: door.visits)
         door.close()
         assert visitor.recv(1) == b""
         with pytest.raises(ConnectionRefusedError), socket.socket() as late:
@@ -129,7 +129,4 @@ def test_no_thread_is_left_behind() -> None:
         made.open()
         asked(made.port, PATHS[0])
         made.close()
-    until = time.monotonic() + 5
-    while threading.active_count() > before and time.monotonic() < until:
-        time.sleep(0.02)
-    assert threading.active_count() <= before
+    assert until(lambda: threading.active_count() <= before)
