@@ -67,8 +67,9 @@ class Scripted:
     def cut(self) -> None:
         """Close whatever is open."""
         if self._one is not None:
+            # The connection and not its TLS, which the thread that serves it may be in the middle of.
             with suppress(OSError):
-                self._one.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(self._one, socket.SHUT_RDWR)
 
     def _serve(self) -> None:
         while True:

@@ -28,6 +28,7 @@ from tests.ends import End
 from tests.exporters.certificates import Authority
 from tests.exporters.notices.returned import OTHERS, postfix
 from tests.exporters.notices.test_mail import section
+from tests.live.world import PATIENCE, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,10 +60,10 @@ class Role:
         lifeline.close()
 
     def code(self) -> int:
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     def meet(self, ours: socket.socket) -> None:
-        ours.settimeout(20)
+        ours.settimeout(PATIENCE)
         self.link = End(ours, ACCEPTED)
         self.link.send(Type.SECTION, self.body)
 
@@ -105,7 +106,7 @@ class Role:
     def end(self, how: int = signal.SIGTERM) -> tuple[int, str]:
         """End it: its exit code, and its log."""
         self.process.send_signal(how)
-        said = self.process.communicate(timeout=20)[1].decode()
+        said = self.process.communicate(timeout=PATIENCE)[1].decode()
         self.link.close()
         self.lifeline.close()
         return self.process.returncode, said
@@ -122,7 +123,7 @@ class Inside(Role):
         self.thread.start()
 
     def code(self) -> int:
-        self.thread.join(20)
+        self.thread.join(PATIENCE)
         return self.codes[0]
 
     def end(self, how: int = signal.SIGTERM) -> tuple[int, str]:
@@ -196,8 +197,11 @@ def test_several_go_by_one_connection_and_as_the_agent_says(there: Scripted, eit
     assert role.silent(), "leave for another is none"
     role.link.send(Type.GO, {"id": "00000001", "go": True})
     assert role.hears(Type.SENT) == {"id": "00000001", "outcome": "sent", "code": 250, "detail": "2.0.0"}
-    assert role.go(go=False) == {"id": "00000002", "outcome": "cancelled", "code": 0, "detail": ""}
+    # The second has named its recipient, so this is for the third, which follows without a word of ours.
+    about = role.hears(Type.ABOUT)
     there.says["RCPT"] = f"550 5.1.1 <{TO}>: unknown"
+    role.link.send(Type.GO, {"id": about["id"], "go": False})
+    assert role.hears(Type.SENT) == {"id": "00000002", "outcome": "cancelled", "code": 0, "detail": ""}
     assert role.hears(Type.SENT) == {"id": "00000003", "outcome": "refused", "code": 550, "detail": "5.1.1"}
     assert (there.verbs().count("DATA"), there.connections) == (1, 1)
 
@@ -241,7 +245,7 @@ def test_who_is_asked_to_end_in_the_middle_tells_first_what_became_of_it(begun: 
         assert there._one
         there._one.sendall(b"250 2.0.0 Ok\r\n")
         assert role.hears(Type.SENT)["outcome"] == "sent"
-        assert role.process.wait(20) == 0
+        assert role.process.wait(PATIENCE) == 0
         assert there.verbs().count("DATA") == 1, "and not the next"
 
 
@@ -256,6 +260,7 @@ def test_an_agent_that_dies_is_followed_by_one_that_says_anew(
     if when == "after leave":
         role.link.send(Type.GO, {"id": about["id"], "go": True})
     role.next_agent()
+    until(lambda: there.verbs().count("DATA") == (when == "after leave"))
     assert role.silent(), "what the one before wanted is forgotten"
     assert there.verbs().count("DATA") == (when == "after leave")
     role.due()
@@ -369,7 +374,7 @@ def test_what_the_operator_has_to_mend_is_said(
 ) -> None:
     (tmp_path / "relay-password").write_text("a password")
     role = begun(told(25, **keys), tmp_path if "n\u00f3tices" in keys.values() else None)
-    said = role.process.communicate(timeout=20)[1].decode()
+    said = role.process.communicate(timeout=PATIENCE)[1].decode()
     assert (role.process.returncode, wanted in said, "Traceback" in said) == (78, True, False), said
 
 
@@ -388,7 +393,4 @@ def test_it_is_small(there: Scripted, begun: Callable[..., Role], tmp_path: Path
 
 
 def until(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not what():
-        assert time.monotonic() < deadline, "in vain"
-        time.sleep(0.02)
+    wait(lambda: bool(what()), PATIENCE, lambda: "in vain")

@@ -17,6 +17,7 @@ from agent.errors import ConfigError
 from agent.lab.relay import context
 from exporters.notices.webhook import Webhook, opened
 from tests.exporters.certificates import Authority
+from tests.live.world import PATIENCE, wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,12 +119,9 @@ def test_one_whose_certificate_nobody_vouches_for_is_told_nothing(listener: List
 
 
 def counted(one: Webhook, times: int) -> bool:
-    """Whether so many have come to their end, waited for."""
-    for _ in range(1000):
-        if one.counts.total() >= times:
-            return True
-        threading.Event().wait(0.01)
-    return False
+    """Whether so many have come to their end, waited for, and no more."""
+    wait(lambda: one.counts.total() >= times, PATIENCE, lambda: "in vain", every=0.01)
+    return one.counts.total() == times
 
 
 def test_by_its_thread_one_after_the_other_and_what_is_held_is_not_held_twice(
