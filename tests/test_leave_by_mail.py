@@ -53,13 +53,13 @@ class Site:
         words = [f"agent={theirs.detach()}", f"answers={listener.detach()}"]
         self.thread = threading.Thread(target=service.main, args=(words,), daemon=True)
         self.thread.start()
-        ours.settimeout(10)
+        ours.settimeout(60)
         self.link = ipc.Link(ours, frozenset({Type.SHOWN, Type.ANSWER}))
         self.link.send(Type.SECTION, SECTION | {"operator": "Example ISP", "contact": "abuse@isp.example"})
 
     def end(self) -> None:
         self.link.close()
-        self.thread.join(10)
+        self.thread.join(60)
 
     def says(self, request: bytes) -> bytes:
         """The response to a request that the agent is asked about."""

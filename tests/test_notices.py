@@ -74,12 +74,18 @@ class Line:
         return False
 
     def until(self, what: Callable[[], object], stop: Callable[[Type], bool] = lambda kind: False) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not what():
             assert time.monotonic() < deadline, (self.outcomes, self.relay.said)
             if self.turn(stop):
                 return
-            self.agent.passes(20.0, 20.0)
+            if not self.has_some():
+                self.agent.passes(20.0, 20.0)
+
+    def has_some(self) -> bool:
+        """Whether the notifier has something before it: for as long as that takes, the agent's clock stands."""
+        telling = self.agent.telling
+        return bool(telling._dispatch._out or telling._letters._out or telling._passing._handed)
 
     def sent(self) -> bool:
         return self.agent.steps()[0] == ("tell", "sent")
@@ -141,7 +147,7 @@ def test_who_objects_between_recipient_and_data_is_sent_nothing(line: Line) -> N
 
     line.until(lambda: line.outcomes, objects)
     assert line.outcomes == ["cancelled"]
-    assert (line.arrived(), line.relay.verbs()[-1]) == ([], "RSET")
+    assert line.arrived() == [] and "RSET" in line.relay.verbs() and "DATA" not in line.relay.verbs()
 
 
 def test_whom_the_relay_does_not_know_is_sent_nothing(line: Line) -> None:
