@@ -225,10 +225,18 @@ def Held(waits: threading.Event, **sets: Any) -> Sets:  # noqa: N802
 
     class Waiting(list):  # type: ignore[type-arg]
         def __iter__(self) -> Any:
-            waits.wait(5)
+            waits.wait(60)
             return super().__iter__()
 
     return Sets(customers=Waiting(), **sets)
+
+
+def made(world: World) -> None:
+    """Wait until what is being made has been."""
+    until = time.monotonic() + 60
+    while world.force._making._thread is not None and world.force._making._thread.is_alive():
+        assert time.monotonic() < until
+        time.sleep(0.001)
 
 
 def test_what_the_register_says_is_made_beside_all_else_and_knows_what_it_was_made_of(tmp_path: Path) -> None:
@@ -240,18 +248,12 @@ def test_what_the_register_says_is_made_beside_all_else_and_knows_what_it_was_ma
     told = world.doors.told["capture"]
     assert (len(told), told[0]["withdrawn"], register.said) == (1, 0, [0])
 
-    def made() -> None:
-        until = time.monotonic() + 5
-        while world.force._making._thread is not None and world.force._making._thread.is_alive():
-            assert time.monotonic() < until
-            time.sleep(0.001)
-
     register.waits.clear()
     register.objections.append("192.0.2.1/32")
     assert world.looks(3) == 0, "it is being made"
     register.objections.append("192.0.2.0/32")
     register.waits.set()
-    made()
+    made(world)
     assert world.looks(1) == 1
     # It was made before the second objection, and says so.
     assert (told[-1]["withdrawn"], register.said[-1]) == (1, 1)
@@ -259,7 +261,7 @@ def test_what_the_register_says_is_made_beside_all_else_and_knows_what_it_was_ma
     # It may take no more than its share of the agent's time, so that the next one is a while.
     assert world.looks(4) == 0
     world.looks(12)
-    made()
+    made(world)
     world.looks(1)
     assert (told[-1]["withdrawn"], told[-1]["handshakes"]) == (2, [])
 
@@ -279,6 +281,6 @@ def test_what_was_made_of_sets_that_have_been_replaced_is_let_go(tmp_path: Path)
     world.force.take(other, Loaded(), world.doors)
     number = world.doors.told["capture"][-1]["number"]
     assert world.doors.told["capture"][-1]["withdrawn"] == 2
-    time.sleep(0.05)
+    made(world)
     world.looks(4)
     assert (world.doors.told["capture"][-1]["number"], register.said[-1]) == (number, 2)

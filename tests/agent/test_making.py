@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def waited(making: Making[int]) -> int:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         made = making.taken()
         if made is not None:
@@ -30,7 +30,7 @@ def test_it_comes_once_and_not_before_it_is_made() -> None:
     may = threading.Event()
 
     def make() -> int:
-        may.wait(5)
+        may.wait(60)
         return 7
 
     making.begin(make)
