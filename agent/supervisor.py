@@ -45,7 +45,7 @@ PATIENCE = 8  # failures in a row after which the supervisor gives up, so that w
 _LOOK = 0.05  # seconds between two looks at the children
 _SETTLED = 2.0  # a role that lived this many seconds did not lack the right that it ended for before
 _HEARS = 5.0  # seconds that the agent may take to hear us; below what systemd's watchdog waits for us
-_COURTESY = 0.3  # seconds until a reload restarts a role: who asked for it may be one, and gets its answer first
+_COURTESY = 1.0  # seconds until a reload restarts a role: who asked for it may be one, and gets its answer first
 _CHUNK = 65_536
 
 _ANSWERS = frozenset({Type.STATUS, Type.ASSESSMENT, Type.END})
