@@ -83,7 +83,7 @@ def at_port(server: Server, port: int) -> Server:
     return replace(server, services=tuple(services))
 
 
-def until(condition: Any, seconds: float = 20.0) -> bool:
+def until(condition: Any, seconds: float = 60.0) -> bool:
     """Whether it comes true within so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
