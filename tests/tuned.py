@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from agent import ipc
@@ -87,10 +87,12 @@ def answering(path: Path, *answers: Diagnosis | bytes) -> Iterator[list[dict[str
             threading.Thread(target=answer, args=(ipc.Link(connection, frozenset({Type.ASK})),), daemon=True).start()
 
     def answer(link: ipc.Link) -> None:
-        while (question := link.receive()) is not None:
-            asked.append(question[1])
-            told = left.pop(0) if len(left) > 1 else left[0]
-            link.connection.sendall(told if isinstance(told, bytes) else ipc.frame(Type.DIAGNOSIS, told.model_dump()))
+        with suppress(OSError):  # who asked may end at any time
+            while (question := link.receive()) is not None:
+                asked.append(question[1])
+                told = left.pop(0) if len(left) > 1 else left[0]
+                said = told if isinstance(told, bytes) else ipc.frame(Type.DIAGNOSIS, told.model_dump())
+                link.connection.sendall(said)
         link.close()
 
     threading.Thread(target=serve, daemon=True).start()
