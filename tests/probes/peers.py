@@ -20,7 +20,7 @@ from probes.section import Section
 from probes.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Behaviour = Callable[[Any], None]
 
@@ -121,8 +121,29 @@ def resetting(start: bytes = b"") -> Behaviour:
     return behave
 
 
+@contextlib.contextmanager
+def nobody(address: str = "127.0.0.1") -> Iterator[int]:
+    """A port at which nobody listens, nor can meanwhile: it is taken."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as taken:
+        taken.bind((address, 0))
+        yield taken.getsockname()[1]
+
+
+def since(happened: Callable[[], object]) -> Callable[[], float]:
+    """A clock that stands still until something has happened: what is held to a time is not to hang on all before."""
+    began, at = time.monotonic(), []
+
+    def clock() -> float:
+        now = time.monotonic()
+        if not at and happened():
+            at.append(now)
+        return began + (now - at[0] if at else 0.0)
+
+    return clock
+
+
 def grant(port: int, /, **changes: Any) -> Grant:
-    seconds = changes.pop("seconds", 5.0)
+    seconds = changes.pop("seconds", 30.0)
     ident = f"{next(IDS):08x}-0000-4000-8000-000000000000"
     budget = Budget(seconds=seconds)
     made = Grant(
@@ -131,5 +152,7 @@ def grant(port: int, /, **changes: Any) -> Grant:
     return made._replace(**changes)
 
 
-def opened(port: int, section: Section = LABORATORY, /, **changes: Any) -> Wire:
-    return Wire.open(Mint().mint(grant(port, **changes), time.monotonic(), section))
+def opened(
+    port: int, section: Section = LABORATORY, /, clock: Callable[[], float] = time.monotonic, **changes: Any
+) -> Wire:
+    return Wire.open(Mint().mint(grant(port, **changes), time.monotonic(), section), clock)

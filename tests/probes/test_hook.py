@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.asking import until
 from tests.probes.peers import ANSWER, Peer, says, silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,7 +163,8 @@ print(tried("127.0.0.1", port))
 """
     with Peer(silent, None) as peer:
         told = child(code, port=peer.port)
-        assert peer.connections == 1
+        assert until(lambda: peer.connections)
+    assert peer.connections == 1
     new, connect, bind = "socket.__new__", "socket.connect", "socket.bind"
     assert told.split() == ["connected", connect, connect, new, new, bind, new, new]
 

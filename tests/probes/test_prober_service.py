@@ -18,6 +18,7 @@ from agent.asked import OutcomeOf
 from agent.ipc import Type
 from agent.messages import validated
 from probes import service
+from tests.asking import until
 from tests.ends import End
 from tests.probes.peers import ANSWER, Peer, endless, grant, says, silent
 
@@ -35,6 +36,8 @@ SECTION: dict[str, Any] = {
 }  # fmt: skip
 ALL = {"number": 7, "ids": None}
 _SAYS = frozenset({Type.OUTCOME, Type.CANCELLED})
+_PATIENCE = 30.0  # seconds
+AT_ONCE = 2.0  # seconds, also on a machine that is busy; by itself a probe here would go on for thirty
 
 
 class Role:
@@ -56,7 +59,7 @@ class Role:
         self.link = self.linked(ours)
 
     def linked(self, ours: socket.socket) -> ipc.Link:
-        ours.settimeout(15)
+        ours.settimeout(_PATIENCE)
         return End(ours, _SAYS)
 
     def says(self, kind: Type, body: dict[str, Any]) -> None:
@@ -80,10 +83,10 @@ class Role:
         except TimeoutError:
             return True
         finally:
-            self.link.connection.settimeout(15)
+            self.link.connection.settimeout(_PATIENCE)
 
     def ends(self) -> tuple[int, str]:
-        _, said = self.process.communicate(timeout=15)
+        _, said = self.process.communicate(timeout=_PATIENCE)
         return self.process.returncode, said.decode()
 
     def status(self, key: str) -> str:
@@ -98,13 +101,6 @@ def role() -> Iterator[Role]:
     yield one
     one.process.kill()
     one.process.communicate()
-
-
-def until(condition: Any, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_grant_is_carried_out_and_told_of_once(role: Role) -> None:
@@ -168,7 +164,7 @@ def test_the_same_grant_again_is_not_carried_out_again(role: Role) -> None:
     with Peer(silent) as peer:
         given = role.grants(grant(peer.port))
         role.grants(given)
-        until(lambda: peer.connections)
+        assert until(lambda: peer.connections)
         role.says(Type.CANCEL, ALL)
         assert role.outcome().outcome == "cancelled"
         assert role.link.receive() == (Type.CANCELLED, {"number": 7})
@@ -182,16 +178,16 @@ def test_the_same_grant_again_is_not_carried_out_again(role: Role) -> None:
 def test_a_cancellation_works_at_once(role: Role, behave: Any) -> None:
     with Peer(behave) as one, Peer(behave) as other:
         first, second = role.grants(grant(one.port)), role.grants(grant(other.port))
-        until(lambda: one.asked and other.asked)
+        assert until(lambda: one.asked and other.asked)
         began = time.monotonic()
         role.says(Type.CANCEL, {"number": 1, "ids": [first.id, "00000000"]})
         told = role.outcome()
         assert role.link.receive() == (Type.CANCELLED, {"number": 1})
         took = time.monotonic() - began
         assert (told.id, told.outcome, len(told.knocks), told.told) == (first.id, "cancelled", 1, [])
-        assert one.ended.wait(1)
-        assert took < 0.1
-        assert one.ended_at - began < 0.1
+        assert one.ended.wait(20)
+        assert took < AT_ONCE
+        assert one.ended_at - began < AT_ONCE
         assert not other.ended.is_set()
         role.says(Type.CANCEL, ALL)
         assert role.outcome().id == second.id
@@ -204,6 +200,7 @@ def test_a_cancellation_works_at_once(role: Role, behave: Any) -> None:
 def test_what_was_taken_back_before_it_was_read_is_never_begun(ending: str, role: Role) -> None:
     with Peer(silent) as peer:
         os.kill(role.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, role.process.pid, os.WSTOPPED)
         for _ in range(4):
             role.grants(grant(peer.port))
         if ending == "cancelled":
@@ -221,7 +218,7 @@ def test_what_was_taken_back_before_it_was_read_is_never_begun(ending: str, role
 def test_more_grants_than_threads_wait_and_can_be_cancelled(role: Role) -> None:
     with Peer(silent) as peer:
         given = {role.grants(grant(peer.port)).id for _ in range(20)}
-        until(lambda: peer.connections == 16)
+        assert until(lambda: peer.connections == 16)
         role.says(Type.CANCEL, ALL)
         told = [role.outcome() for _ in given]
         assert role.link.receive() == (Type.CANCELLED, {"number": 7})
@@ -238,27 +235,27 @@ def test_the_kill_switch_and_a_new_deny_list_end_what_runs(role: Role, tmp_path:
     role.says(Type.SECTION, SECTION | {"kill_switch": str(switch)})
     with Peer(silent) as peer:
         role.grants(grant(peer.port))
-        until(lambda: peer.asked)
+        assert until(lambda: peer.asked)
         switch.touch()
         assert role.outcome().detail == "kill switch"
-        assert peer.ended.wait(1)
+        assert peer.ended.wait(20)
     with Peer(silent) as peer:
         role.says(Type.SECTION, SECTION)
         role.grants(grant(peer.port))
-        until(lambda: peer.asked)
+        assert until(lambda: peer.asked)
         role.says(Type.SECTION, SECTION | {"deny": ["127.0.0.1"]})
         assert role.outcome().detail == "deny list"
-        assert peer.ended.wait(1)
+        assert peer.ended.wait(20)
 
 
 def test_without_its_agent_it_resets_everything_and_serves_the_next(role: Role) -> None:
     with Peer(silent) as peer:
         role.grants(grant(peer.port))
-        until(lambda: peer.asked)
+        assert until(lambda: peer.asked)
         began = time.monotonic()
         role.link.close()
-        assert peer.ended.wait(2)
-        assert peer.ended_at - began < 0.2
+        assert peer.ended.wait(20)
+        assert peer.ended_at - began < AT_ONCE
     ours, theirs = socket.socketpair()
     ipc.hand_over(role.lifeline, theirs)
     theirs.close()
@@ -277,11 +274,11 @@ def test_without_its_agent_it_resets_everything_and_serves_the_next(role: Role) 
 def test_a_signal_ends_it_and_what_runs(role: Role) -> None:
     with Peer(silent) as peer:
         role.grants(grant(peer.port))
-        until(lambda: peer.asked)
+        assert until(lambda: peer.asked)
         role.process.send_signal(signal.SIGTERM)
         assert role.outcome().outcome == "cancelled"
         assert role.ends()[0] == 0
-        assert peer.ended.wait(1)
+        assert peer.ended.wait(20)
 
 
 def test_a_signal_ends_it_while_it_waits_for_an_agent(role: Role) -> None:
