@@ -32,6 +32,7 @@ RELOAD = "/-/reload"
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 _WEIGHT = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
+_AUTHORITY = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
 
 class Answer(NamedTuple):
@@ -78,6 +79,15 @@ def wanted(accept: str, media: str) -> float:
             weight = next((word[2:] for word in said if word.startswith("q=")), "1")
             most = max(most, float(weight) if _WEIGHT.fullmatch(weight) else 0.0)
     return most
+
+
+def origin_form(target: str) -> str:
+    """Path and query of a request's target: a client may name the site before them (RFC 9112, 3.2.2), which is us."""
+    named = _AUTHORITY.match(target)
+    if named is None:
+        return target
+    rest = target[named.end() :]
+    return rest if rest.startswith("/") else f"/{rest}"
 
 
 def not_allowed(allowed: str, text: str) -> Answer:
@@ -245,6 +255,12 @@ class Request(BaseHTTPRequestHandler):
         self.rfile = io.BufferedReader(within)
         # Not buffered, as in the base class: what is written is gone when it returns.
         self.wfile = cast("io.BufferedIOBase", within)
+
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        self.path = origin_form(self.path)
+        return True
 
     def do_GET(self) -> None:
         self._say(self._answer(lambda: self.server.pages.answer(self.path, self._accept(), self._user)))
