@@ -77,7 +77,7 @@ class Line:
     def spawn(self) -> None:
         """A prober that is a process."""
         ours, theirs = socket.socketpair()
-        ours.settimeout(10)
+        ours.settimeout(60)
         self.prober = subprocess.Popen(
             [sys.executable, "-P", "-m", "probes.service", f"agent={theirs.fileno()}"],
             pass_fds=[theirs.fileno()], env={"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL, cwd="/",
@@ -115,7 +115,7 @@ class Line:
         self.knocking.tend()
 
     def until(self, condition: Callable[[], object]) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < end
             time.sleep(0.01)

@@ -63,8 +63,9 @@ def enrol(office: Office, clock: Clock, *items: Item) -> None:
 
 def reached(office: Office, clock: Clock) -> None:
     """Wait for the thread that writes checkpoints."""
-    deadline = time.monotonic() + 10
-    while office.sinks.age(clock.steady) is None and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while office.sinks.age(clock.steady) is None:
+        assert time.monotonic() < deadline
         time.sleep(0.005)
 
 

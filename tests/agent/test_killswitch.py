@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from agent import killswitch
 from agent.config import check, dump
 from agent.errors import ConfigError
 from agent.lab import files
+from agent.schema import AUDIT
 from tests.asking import config, enrol, kinds, office, until
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def test_a_signal_throws_it_and_that_is_on_record(tmp_path: Path) -> None:
     daemon = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
         assert until((tmp_path / "control").exists)
-        time.sleep(0.5)
         os.kill(daemon.pid, signal.SIGUSR1)
         assert until(lambda: killswitch.state(tmp_path / "state" / "kill-switch") is True)
-        time.sleep(1.5)
+        log = tmp_path / "state" / AUDIT
+        assert until(lambda: any(b"kill_switch.on" in path.read_bytes() for path in log.parent.glob(f"{AUDIT}*")))
     finally:
         daemon.terminate()
-        assert daemon.wait(20) == 0
+        assert daemon.wait(60) == 0
     with office(of) as opened:
         (entry,) = kinds(opened, "kill_switch.on")
         assert (entry.public, opened.switched_on, opened.killed()) == ({"by": "file"}, True, True)

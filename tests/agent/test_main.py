@@ -86,7 +86,7 @@ def test_a_reader_that_goes_away(words: tuple[str, ...], unbuffered: str) -> Non
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     command = [sys.executable, "-m", "agent", *words]
     ended = subprocess.run(
-        command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=30, check=False, env=environment
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False, env=environment
     )
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, "")
@@ -94,7 +94,7 @@ def test_a_reader_that_goes_away(words: tuple[str, ...], unbuffered: str) -> Non
 
 def test_a_closed_output_is_no_crash() -> None:
     command = f'"{sys.executable}" -m agent replay --json tests/cases/absent.pcap >&-'
-    ended = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
 
 
@@ -112,5 +112,5 @@ def test_starting_a_command_loads_nothing_of_the_others() -> None:
         "probes",
     )
     code = f"import sys; from agent.__main__ import main; main(['replay', '--json', {CASE!r}]); print(*sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert not set(unwanted) & set(ended.stdout.splitlines()[-1].split())

@@ -151,7 +151,7 @@ def answering(path: Path, *answers: Callable[[ipc.Link], object]) -> Iterator[li
         yield taken
     finally:
         listener.close()
-        thread.join(10)
+        thread.join(60)
 
 
 def error(code: int, *, ends: bool = True) -> Callable[[ipc.Link], object]:
@@ -213,7 +213,7 @@ def test_a_daemon_that_does_not_answer_as_it_should(tmp_path: Path, name: str) -
 def test_a_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders, "_SECONDS", 0.05)
     gate = threading.Event()
-    with answering(tmp_path / "control", lambda link: gate.wait(10)):
+    with answering(tmp_path / "control", lambda link: gate.wait(60)):
         with pytest.raises(UnavailableError, match="does not answer"):
             ordered(options("--control", str(tmp_path / "control")), "consent.list")
         gate.set()
@@ -235,7 +235,7 @@ def test_a_daemon_takes_orders_at_its_control_socket(tmp_path: Path) -> None:
     of = asking.config(tmp_path, probe={"armed": False})
     (tmp_path / "k.toml").write_text(dump(of))
     with Daemon(of) as daemon:
-        assert daemon.wait_ready(20)
+        assert daemon.wait_ready(60)
         control = options("--control", str(tmp_path / "control"))
         ordered(control, "consent.object", prefix=NET)
         for way in (control, options("--config", str(tmp_path / "k.toml"))):

@@ -37,7 +37,7 @@ def _root() -> None:
 
 def child(code: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert not check or ended.returncode == 0, ended.stderr
     return ended

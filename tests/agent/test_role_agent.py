@@ -26,7 +26,7 @@ class House:
 
     def __init__(self, doors: Path, before: Config = BEFORE) -> None:
         ours, theirs = socket.socketpair()
-        theirs.settimeout(20)
+        theirs.settimeout(60)
         self.line = ipc.Link(theirs, frozenset({Type.CONFIGURATION, Type.RELOADED}))
         self.next: Config | ConfigError = before
         self.steward = Steward(before, self._reread, ours, doors)

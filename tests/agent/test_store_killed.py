@@ -64,18 +64,25 @@ def write(directory: str, seed: int) -> None:
             say()
 
 
-def killed(directory: Path, seed: int, seconds: float, *, begun: bool) -> list[tuple[int, int, int]]:
-    """What a writer said in the time that it lived: that time is from its start, or from when it had begun to write."""
+def killed(directory: Path, seed: int, lines: int, seconds: float) -> list[tuple[int, int, int]]:
+    """What a writer said until so many seconds after so many lines; without lines, after its start."""
     writer = subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import write; write({str(directory)!r}, {seed})"],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(__file__).parent)))},
     )  # fmt: skip
-    if begun:
-        assert select.select([writer.stdout], [], [], 60)[0]
+    assert writer.stdout
+    begun = b""
+    while begun.count(b"\n") < lines and select.select([writer.stdout], [], [], 60)[0]:
+        more = os.read(writer.stdout.fileno(), 4096)
+        if not more:
+            break
+        begun += more
     time.sleep(seconds)
     writer.kill()
     out, complaints = writer.communicate()
+    out = begun + out
+    assert out.count(b"\n") >= lines
     assert (writer.returncode, complaints) == (-signal.SIGKILL, b"")
     return [tuple(map(int, line.split())) for line in out.splitlines(keepends=True) if line.endswith(b"\n")]  # type: ignore[misc]
 
@@ -86,8 +93,8 @@ def test_a_kill_at_any_point_harms_nothing(tmp_path: Path) -> None:
     told = 0
     first = last = gone = 0
     for turn in range(KILLS):
-        begun = turn % 4 > 0
-        said = killed(tmp_path, chance.randrange(1 << 32), chance.uniform(0.0, 0.3 if begun else 0.6), begun=begun)
+        lines = chance.randrange(2, 9) if turn % 4 else 0  # or while it starts
+        said = killed(tmp_path, chance.randrange(1 << 32), lines, chance.uniform(0.0, 0.1 if lines else 0.6))
         told += len(said)
         if said:
             first, last, gone = max(first, said[-1][0]), max(last, said[-1][1]), max(gone, said[-1][2])
