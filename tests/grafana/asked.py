@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 # What stands for a metric in an expression, with its matchers.
 SELECTOR = re.compile(r"\b(knockfirst_\w+|up|scrape_\w+)\b(?:\{([^}]*)\})?")
-_TIMES = {"$__rate_interval": "5s", "$__interval": "1s", "$__range": "30s"}
-_LOOK = 15  # seconds that a graph shows
+_TIMES = {"$__rate_interval": "15s", "$__interval": "1s", "$__range": "60s"}
+_LOOK = 60  # seconds that a graph shows
 
 
 class Query(NamedTuple):
@@ -90,7 +90,7 @@ def answered(prometheus: Prometheus, query: Query, job: str) -> bool:
     if query.kind == "values":
         return bool(prometheus.ask(f"label/{query.label}/values", **{"match[]": expr}))
     if query.kind == "range":
-        now = time.time()
+        now = time.time() if prometheus.when is None else prometheus.when
         asked = {"query": expr, "start": str(now - _LOOK), "end": str(now), "step": "1"}
         result = prometheus.ask("query_range", **asked)["result"]
         return any(_number(value) for series in result for _, value in series["values"])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -69,7 +69,8 @@ def daemon(directory: Path) -> Iterator[Watched]:
     try:
         of = _settings(directory, doors)
         with Daemon(of) as running:
-            assert running.wait_ready(20)
+            assert running.wait_ready(60)
+            assert running.wait_finished(60)
             url = running.metrics_url
             yield Watched(url, lambda: _happen(directory, url, doors))
     finally:
@@ -125,8 +126,13 @@ def _happen(directory: Path, url: str, doors: dict[str, Door]) -> None:
     (refused,) = ordered(order, "probe.now", {"address": doors["agreed"].address, "port": doors["agreed"].port})
     assert refused["reason"] == "kill_switch"
     (directory / "stop").unlink()
-    (granted,) = ordered(order, "probe.now", {"address": doors["agreed"].address, "port": doors["agreed"].port})
-    assert granted["reason"] is None, granted
+
+    def granted() -> bool:
+        (answer,) = ordered(order, "probe.now", {"address": doors["agreed"].address, "port": doors["agreed"].port})
+        assert answer["reason"] in (None, "not_armed", "checkpoint_stale"), answer
+        return answer["reason"] is None
+
+    assert until(granted)
     assert until(lambda: value(url, 'probe_outcomes_total{outcome="confirmed"') == 1)
     (directory / "no" / "by-phone").write_text(f"{WHO['objects']}/32\n")
     assert until(lambda: value(url, "objection_effect_seconds_count") == 1)
@@ -139,7 +145,7 @@ def value(url: str, sample: str) -> float:
 
 
 def got(url: str) -> str:
-    answer = httpx.get(url, timeout=10, trust_env=False)
+    answer = httpx.get(url, timeout=60, trust_env=False)
     return answer.raise_for_status().text
 
 
@@ -198,26 +204,27 @@ def _served(what: type[BaseHTTPRequestHandler]) -> Iterator[str]:
         server.server_close()
 
 
-def _free() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @contextmanager
-def _process(ready: str, *words: str, log: Path) -> Iterator[None]:
+def _process(*words: str, log: Path) -> Iterator[str]:
+    """``host:port`` of a program that was told to listen at any port, once it is ready."""
     with log.open("wb") as out, subprocess.Popen(words, stdout=out, stderr=out) as running:
         try:
-            assert until(lambda: running.poll() is not None or _ready(ready)), log.read_text()
+            assert until(lambda: running.poll() is not None or _ready(_listens(log)), 60), log.read_text()
             assert running.poll() is None, log.read_text()
-            yield
+            yield _listens(log)
         finally:
             running.terminate()
 
 
-def _ready(url: str) -> bool:
+def _listens(log: Path) -> str:
+    """Where, by what it says; "" before it does."""
+    found = re.search(r'msg="Listening on" address=(\S+)', log.read_text())
+    return found[1] if found else ""
+
+
+def _ready(at: str) -> bool:
     try:
-        return bool(got(url))
+        return bool(at and got(f"http://{at}/-/ready"))
     except httpx.HTTPError:
         return False
 
@@ -229,21 +236,21 @@ def alertmanager(directory: Path, settings: str) -> Iterator[str]:
     path.write_text(settings)
     checked = subprocess.run(["amtool", "check-config", path], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    at = f"127.0.0.1:{_free()}"
     words = (
         "prometheus-alertmanager", f"--config.file={path}", f"--storage.path={directory / 'alertmanager'}",
-        f"--web.listen-address={at}", "--cluster.listen-address=",
+        "--web.listen-address=127.0.0.1:0", "--cluster.listen-address=",
     )  # fmt: skip
-    with _process(f"http://{at}/-/ready", *words, log=directory / "alertmanager.log"):
+    with _process(*words, log=directory / "alertmanager.log") as at:
         yield at
 
 
 class Prometheus:
-    """The API of a running one."""
+    """The API of a running one. ``when``: of which moment it is asked, seconds since the epoch; None: of now."""
 
     def __init__(self, at: str) -> None:
         self._at = at
-        self._client = httpx.Client(timeout=10, trust_env=False)
+        self._client = httpx.Client(timeout=60, trust_env=False)
+        self.when: float | None = None
 
     def ask(self, what: str, **words: str) -> Any:
         """``data`` of an answer. Raises AssertionError with Prometheus's own words where it refuses."""
@@ -253,7 +260,8 @@ class Prometheus:
 
     def now(self, expr: str) -> list[dict[str, Any]]:
         """What an instant query gives."""
-        result: list[dict[str, Any]] = self.ask("query", query=expr)["result"]
+        when = {} if self.when is None else {"time": str(self.when)}
+        result: list[dict[str, Any]] = self.ask("query", query=expr, **when)["result"]
         return result
 
 
@@ -274,10 +282,9 @@ def prometheus(
             ],
         })
     )  # fmt: skip
-    at = f"127.0.0.1:{_free()}"
     words = (
         "prometheus", f"--config.file={path}", f"--storage.tsdb.path={directory / 'tsdb'}",
-        f"--web.listen-address={at}", "--log.level=warn",
+        "--web.listen-address=127.0.0.1:0",
     )  # fmt: skip
-    with _process(f"http://{at}/-/ready", *words, log=directory / "prometheus.log"):
+    with _process(*words, log=directory / "prometheus.log") as at:
         yield Prometheus(at)
