@@ -33,7 +33,7 @@ _OF_LIFE = re.compile(
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Machine]:
-    """One machine for all of them, with a watchdog that does not wait long."""
+    """One machine for all of them."""
     etc = {
         "knockfirst/knockfirst.toml": CONFIGURATION.format(armed="false"),
         "systemd/system/knockfirst-exporter.socket.d/both.conf": "[Socket]\nListenStream=[::1]:10125\n",
@@ -42,7 +42,6 @@ def machine() -> Iterator[Machine]:
         etc[name] = (_HERE / name).read_text()
     for role in ROLES:
         etc[f"systemd/system/trial-{role}.service"] = trial(role)
-        etc[f"systemd/system/knockfirst-{role}.service.d/soon.conf"] = "[Service]\nWatchdogSec=3\n"
     with Machine(debian(), etc) as made:
         yield made
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).resolve().parents[2]
 _BEGIN = Path(__file__).with_name("begin.sh")
-_SECONDS = 60.0
+_SECONDS = 180.0
 
 
 class Machine:
@@ -118,7 +118,7 @@ class Machine:
 
 
 def _removed(directory: Path) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while directory.is_dir() and time.monotonic() < deadline:
         try:
             directory.rmdir()

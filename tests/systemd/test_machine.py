@@ -15,6 +15,7 @@ _GET = 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:10125{}", 
 _PAGE = f"python3 -c '{_GET}'"
 _READY = _PAGE.format("/-/ready")
 _FILE = "/etc/knockfirst/knockfirst.toml"
+_SOON = "/run/systemd/system/knockfirst-agent.service.d"
 # Connects from within a role's control group: what the kernel says of its packets, it says of these.
 _KNOCK = (
     "echo $$ >/sys/fs/cgroup/knockfirst.slice/knockfirst-ROLE.service/cgroup.procs; exec python3 -c '"
@@ -71,8 +72,8 @@ def knocked(machine: Machine, address: str, role: str = "prober") -> str:
     return machine.run(_KNOCK.replace("ROLE", role).format(address))
 
 
-def waited(seconds: float, what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + seconds
+def waited(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
     while not what():
         assert time.monotonic() < deadline, "in vain"
         time.sleep(0.1)
@@ -100,8 +101,8 @@ def test_all_of_it_comes_up_and_nothing_fails(ready: Machine) -> None:
     for role in ("agent", "capture", "exporter"):
         assert of(ready, role, "ActiveState") == "active"
     assert of(ready, "prober", "ActiveState") == "inactive"
-    assert metric(ready, "knockfirst_ready") == "1.0"
-    assert metric(ready, 'knockfirst_ipc_connections_total{door="exporter"}') == "1.0"
+    waited(lambda: metric(ready, "knockfirst_ready") == "1.0")
+    waited(lambda: metric(ready, 'knockfirst_ipc_connections_total{door="exporter"}') == "1.0")
 
 
 def test_the_pages_are_at_every_address_of_the_socket_unit(ready: Machine) -> None:
@@ -111,8 +112,8 @@ def test_the_pages_are_at_every_address_of_the_socket_unit(ready: Machine) -> No
 
 def test_each_says_how_it_is_in_numbers_alone(ready: Machine) -> None:
     for role in ("agent", "capture", "exporter"):
+        waited(lambda role=role: of(ready, role, "StatusText") != "")  # type: ignore[misc]
         words = dict(word.split("=") for word in of(ready, role, "StatusText").split())
-        assert words
         assert all(number.isdecimal() for number in words.values())
 
 
@@ -134,7 +135,7 @@ def test_an_agent_that_is_killed_comes_again_and_the_others_go_on(ready: Machine
     before = pids(ready, "capture", "exporter")
     agent = of(ready, "agent", "MainPID")
     ready.run(f"kill -KILL {agent}")
-    waited(10, lambda: of(ready, "agent", "MainPID") not in ("0", agent))
+    waited(lambda: of(ready, "agent", "MainPID") not in ("0", agent))
     ready.until(_READY)
     assert pids(ready, "capture", "exporter") == before
 
@@ -143,15 +144,20 @@ def test_an_agent_that_is_killed_comes_again_and_the_others_go_on(ready: Machine
 def test_another_role_that_is_killed_comes_again(ready: Machine, role: str) -> None:
     agent, gone = of(ready, "agent", "MainPID"), of(ready, role, "MainPID")
     ready.run(f"kill -KILL {gone}")
-    waited(10, lambda: of(ready, role, "MainPID") not in ("0", gone))
+    waited(lambda: of(ready, role, "MainPID") not in ("0", gone))
     ready.until(_READY)
     assert of(ready, "agent", "MainPID") == agent
 
 
 def test_one_that_hangs_is_ended_by_the_watchdog(ready: Machine) -> None:
+    # Soon, but of this one alone and now alone: on a busy machine others are not to be ended for being late.
+    ready.run(f"mkdir -p {_SOON}; printf '[Service]\nWatchdogSec=3\n' >{_SOON}/soon.conf; systemctl daemon-reload")
+    ready.run("systemctl restart knockfirst-agent")
+    ready.until(_READY)
     hangs = of(ready, "agent", "MainPID")
     ready.run(f"kill -STOP {hangs}")
-    waited(20, lambda: of(ready, "agent", "MainPID") not in ("0", hangs))
+    waited(lambda: of(ready, "agent", "MainPID") not in ("0", hangs))
+    ready.run(f"rm -r {_SOON}; systemctl daemon-reload; systemctl restart knockfirst-agent")
     ready.until(_READY)
 
 
@@ -159,33 +165,32 @@ def test_a_reload_restarts_those_alone_that_it_has_to(ready: Machine) -> None:
     plain = CONFIGURATION.format(armed="false")
     before = pids(ready, "agent", "capture", "exporter")
     configure(ready, plain.replace('["192.0.2.0/24"]', '["192.0.2.0/24", "198.51.100.0/24"]'))
-    waited(10, lambda: metric(ready, 'knockfirst_prefixes{tier="handshakes"}') == "2.0")
+    waited(lambda: metric(ready, 'knockfirst_prefixes{tier="handshakes"}') == "2.0")
     assert pids(ready, "agent", "capture", "exporter") == before
 
     configure(ready, plain.replace("ring_mib", "rings"))
-    waited(10, lambda: metric(ready, "knockfirst_config_last_reload_successful") == "0.0")
+    waited(lambda: metric(ready, "knockfirst_config_last_reload_successful") == "0.0")
     assert pids(ready, "agent", "capture", "exporter") == before
 
     configure(ready, plain.replace("ring_mib = 4", "ring_mib = 2"))
-    waited(15, lambda: of(ready, "capture", "MainPID") not in ("0", before["capture"]))
+    waited(lambda: of(ready, "capture", "MainPID") not in ("0", before["capture"]))
     ready.until(_READY)
-    assert metric(ready, "knockfirst_config_last_reload_successful") == "1.0"
+    waited(lambda: metric(ready, "knockfirst_config_last_reload_successful") == "1.0")
     assert pids(ready, "agent", "exporter") == {role: before[role] for role in ("agent", "exporter")}
 
     configure(ready, plain + "[agent]\nmax_servers = 9\n")
-    waited(15, lambda: of(ready, "agent", "MainPID") not in ("0", before["agent"]))
-    waited(15, lambda: metric(ready, "knockfirst_inventory_servers_limit") == "9.0")
+    waited(lambda: of(ready, "agent", "MainPID") not in ("0", before["agent"]))
+    waited(lambda: metric(ready, "knockfirst_inventory_servers_limit") == "9.0")
     assert of(ready, "exporter", "MainPID") == before["exporter"]
     assert of(ready, "agent", "Result") == "success"
 
 
 def test_a_faulty_configuration_keeps_the_agent_from_beginning_and_the_rest_says_so(ready: Machine) -> None:
     ready.run(f"sed -i s/ring_mib/rings/ {_FILE}; systemctl restart knockfirst-agent", check=False)
-    waited(10, lambda: of(ready, "agent", "ActiveState") == "failed")
+    waited(lambda: of(ready, "agent", "ActiveState") == "failed")
     assert of(ready, "agent", "ExecMainStatus") == "78"
-    assert "capture.rings: no such key" in ready.run("journalctl -u knockfirst-agent --no-pager | tail -5")
-    said = ready.run(_READY + " 2>&1 | tail -1", check=False)
-    assert "503" in said
+    ready.until("journalctl -u knockfirst-agent --no-pager | tail -5 | grep 'capture.rings: no such key'")
+    ready.until(_READY + " 2>&1 | tail -1 | grep 503")
     assert of(ready, "exporter", "ActiveState") == "active"
     ready.run(f"sed -i s/rings/ring_mib/ {_FILE}; systemctl start knockfirst-agent")
     ready.until(_READY)
@@ -199,20 +204,20 @@ def test_a_prober_is_there_where_probes_are_armed_and_reaches_whom_the_register_
     assert of(ready, "prober", "ActiveState") == "inactive"
 
     configure(ready, CONFIGURATION.format(armed="true"))
-    waited(15, lambda: of(ready, "prober", "ActiveState") == "active")
-    waited(15, lambda: reached(ready) == {"192.0.2.0/28", "203.0.113.0/28"})
+    waited(lambda: of(ready, "prober", "ActiveState") == "active")
+    waited(lambda: reached(ready) == {"192.0.2.0/28", "203.0.113.0/28"})
     assert knocked(ready, "192.0.2.1") == "ECONNREFUSED"
     assert knocked(ready, "198.51.100.1") == DROPPED
     assert knocked(ready, "127.0.0.1") == DROPPED
 
     agent, prober = of(ready, "agent", "MainPID"), of(ready, "prober", "MainPID")
     ready.run("knockfirst consent object --control /run/knockfirst/control --customer C-1")
-    waited(15, lambda: reached(ready) == {"203.0.113.0/28"})
+    waited(lambda: reached(ready) == {"203.0.113.0/28"})
     assert knocked(ready, "192.0.2.1") == DROPPED
     assert pids(ready, "agent", "prober") == {"agent": agent, "prober": prober}
 
     configure(ready, CONFIGURATION.format(armed="false"))
-    waited(15, lambda: of(ready, "prober", "ActiveState") == "inactive")
+    waited(lambda: of(ready, "prober", "ActiveState") == "inactive")
 
 
 def test_a_notifier_is_there_where_there_is_a_relay_and_reaches_that_alone(ready: Machine) -> None:
@@ -220,26 +225,26 @@ def test_a_notifier_is_there_where_there_is_a_relay_and_reaches_that_alone(ready
     ready.run("echo 192.0.2.1 relay.isp.example >>/etc/hosts")
     relay = '[notices]\nrelay = "relay.isp.example:587"\nsender = "notices@isp.example"\n'
     configure(ready, CONFIGURATION.format(armed="false") + relay)
-    waited(15, lambda: of(ready, "notifier", "ActiveState") == "active")
-    assert reached(ready, "notifier") == {"192.0.2.1/32"}
+    waited(lambda: of(ready, "notifier", "ActiveState") == "active")
+    waited(lambda: reached(ready, "notifier") == {"192.0.2.1/32"})
     assert knocked(ready, "192.0.2.1", "notifier") == "ECONNREFUSED"
     assert knocked(ready, "198.51.100.1", "notifier") == DROPPED
     assert knocked(ready, "127.0.0.1", "notifier") == DROPPED
     agent, first = of(ready, "agent", "MainPID"), of(ready, "notifier", "MainPID")
 
     configure(ready, CONFIGURATION.format(armed="false") + relay.replace("relay.isp.example:", "198.51.100.1:"))
-    waited(15, lambda: reached(ready, "notifier") == {"198.51.100.1/32"})
-    waited(15, lambda: of(ready, "notifier", "MainPID") not in ("0", first))
+    waited(lambda: reached(ready, "notifier") == {"198.51.100.1/32"})
+    waited(lambda: of(ready, "notifier", "MainPID") not in ("0", first))
 
     configure(ready, CONFIGURATION.format(armed="false") + relay + 'user = "notices"\n')
-    waited(15, lambda: of(ready, "notifier", "ExecMainStatus") == "78")
-    assert "needs the credential relay-password" in ready.run("journalctl -u knockfirst-notifier")
+    waited(lambda: of(ready, "notifier", "ExecMainStatus") == "78")
+    ready.until("journalctl -u knockfirst-notifier | grep 'needs the credential relay-password'")
     ready.run("install -d -m 0700 /etc/credstore; echo secret >/etc/credstore/knockfirst.relay-password")
     ready.run("systemctl start knockfirst-notifier")
     assert of(ready, "notifier", "ActiveState") == "active"
 
     configure(ready, CONFIGURATION.format(armed="false"))
-    waited(15, lambda: of(ready, "notifier", "ActiveState") == "inactive")
+    waited(lambda: of(ready, "notifier", "ActiveState") == "inactive")
     assert of(ready, "agent", "MainPID") == agent
 
 
@@ -259,9 +264,9 @@ def test_further_listeners_and_workers_are_units_that_may_be_enabled(ready: Mach
     ready.run("systemctl restart knockfirst.target")
     ready.until(_READY)
     ready.until("systemctl is-active knockfirst-capture@2")
-    waited(15, lambda: metric(ready, 'knockfirst_ipc_connections_total{door="capture"}') == "2.0")
+    waited(lambda: metric(ready, 'knockfirst_ipc_connections_total{door="capture"}') == "2.0")
     for port, said in (("10126", "<!DOCTYPE html>"), ("10127", "404")):
-        assert said in ready.run(_PAGE.format("/").replace("10125", port) + " 2>&1", check=False)
+        ready.until(_PAGE.format("/").replace("10125", port) + f" 2>&1 | grep '{said}'")
 
 
 def test_a_command_finds_the_daemon_by_itself(ready: Machine) -> None:
@@ -271,5 +276,5 @@ def test_a_command_finds_the_daemon_by_itself(ready: Machine) -> None:
 def test_all_of_it_ends_with_its_target(machine: Machine) -> None:
     machine.run("systemctl stop knockfirst.target")
     for role in ("agent", "capture", "exporter"):
-        waited(10, lambda role=role: of(machine, role, "ActiveState") == "inactive")  # type: ignore[misc]
+        waited(lambda role=role: of(machine, role, "ActiveState") == "inactive")  # type: ignore[misc]
         assert of(machine, role, "Result") == "success"

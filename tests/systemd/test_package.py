@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 ALERT = "KnockfirstExploitedHole"
 _READY = "python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:10125/-/ready\", timeout=20)'"
+_SEEN = _READY.replace("/-/ready", "/metrics").replace("r.urlopen", "print(r.urlopen").replace(
+    "timeout=20)", "timeout=20).read().decode())"
+) + " | grep -E '^knockfirst_capture_frames_total.* [1-9]'"
 _STORE = "/var/lib/knockfirst/knockfirst.sqlite"
 _PROGRAMS = ("prometheus", "promtool")
 _UNIT = "[Service]\nExecStart={}\n"
@@ -98,11 +101,11 @@ def test_the_lines_of_the_readme_lead_from_the_package_to_an_alert(bare: Machine
         if line == "systemctl restart prometheus":
             bare.run("sed -i 's/30s/1s/' /etc/prometheus/prometheus.yml")
         if line == "knockfirst doctor":
-            bare.until(_READY, 90)
-            bare.run(_TRAFFIC)
+            bare.until(_READY)
+            bare.until(f"{_TRAFFIC}; {_SEEN}")
         if line.startswith("promtool query"):
-            bare.until(f"{_TRAFFIC}; {line} | grep {ALERT}", 90)
-        said[line] = bare.run(f"cd /root; {line}", seconds=180)
+            bare.until(f"{_TRAFFIC}; {line} | grep {ALERT}")
+        said[line] = bare.run(f"cd /root; {line}", seconds=600)
     assert "not started; name interfaces and prefixes" in said[commands()[0]]
     assert bare.run("systemctl is-enabled knockfirst.target") == "enabled"
     assert bare.run("systemctl --failed --no-legend") == ""
@@ -152,12 +155,12 @@ def test_an_upgrade_keeps_the_configuration_restarts_what_runs_and_says_what_it_
     before = [pid(bare, role) for role in ("agent", "capture", "exporter")]
     newer = later(the_package(), "1.0.0")
     bare.put(newer, "/root")
-    said = bare.run(_INSTALL.format(newer.name), seconds=180)
+    said = bare.run(_INSTALL.format(newer.name), seconds=600)
     assert "brings the store from version" in said
     assert "knockfirst: restarted" in said
     assert bare.run(f"cat {CONFIGURATION}") == kept
     assert "# new" in bare.run(f"cat {CONFIGURATION}.dpkg-dist")
-    bare.until(_READY, 90)
+    bare.until(_READY)
     after = [pid(bare, role) for role in ("agent", "capture", "exporter")]
     assert not set(before) & set(after)
     number = f'import sqlite3; print(sqlite3.connect("{_STORE}").execute("PRAGMA user_version").fetchone()[0])'
@@ -169,12 +172,12 @@ def test_an_upgrade_that_cannot_use_the_configuration_lets_the_old_one_run_on_an
     newest = later(the_package(), "1.0.1")
     bare.put(newest, "/root")
     before = pid(bare, "agent")
-    said = bare.run(_INSTALL.format(newest.name), seconds=180)
+    said = bare.run(_INSTALL.format(newest.name), seconds=600)
     assert "capture.interfazes: no such key; did you mean interfaces?" in said
     assert "knockfirst: not restarted; mend" in said
     assert (pid(bare, "agent"), bare.run("dpkg-query -W -f '${Status}' knockfirst")) == (before, "install ok installed")
     bare.run(f"sed -i 's/^interfazes/interfaces/' {CONFIGURATION}; systemctl restart knockfirst.target")
-    bare.until(_READY, 90)
+    bare.until(_READY)
 
 
 def test_a_removal_stops_it_and_keeps_configuration_and_store(bare: Machine) -> None:
