@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -36,9 +37,13 @@ def locked(python: Path, lock: Path, kept: Path, to: Path) -> list[Path]:
     wanted = ["--require-hashes", "--requirement", str(lock), "--dest"]
     offline = [*pip, "--no-index", "--find-links", str(kept), *wanted, str(to)]
     if subprocess.run(offline, check=False, capture_output=True).returncode != 0:  # noqa: S603
-        subprocess.run([*pip, *wanted, str(kept)], check=True, stderr=subprocess.DEVNULL)  # noqa: S603
         shutil.rmtree(to, ignore_errors=True)
-        subprocess.run(offline, check=True, capture_output=True)  # noqa: S603
+        subprocess.run([*pip, *wanted, str(to)], check=True, stderr=subprocess.DEVNULL)  # noqa: S603
+        for wheel in to.glob("*.whl"):
+            # There whole or not at all: somebody else may be looking, or at the same.
+            half = kept / f"{wheel.name}.{os.getpid()}"
+            shutil.copy(wheel, half)
+            half.replace(kept / wheel.name)
     return sorted(to.glob("*.whl"))
 
 
