@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import collapse_addresses, ip_network
 from itertools import pairwise
-from time import perf_counter
+from time import thread_time
 from typing import get_args
 
 import pytest
@@ -136,12 +136,12 @@ def test_everybody_is_two_prefixes() -> None:
     assert privacy.minus(privacy.EVERYBODY, privacy.EVERYBODY) == []
 
 
-def test_a_hundred_thousand_prefixes_take_a_fraction_of_a_second() -> None:
+def test_a_hundred_thousand_prefixes_take_a_fraction_of_a_second_of_a_processor() -> None:
     """Ten times what it takes on a slow machine: a step that grows with the square would take minutes."""
     objected = privacy.union(privacy.one(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(0, 400_000, 4))
     customers = privacy.union([privacy.one("10.0.0.0/8"), privacy.one("2001:db8::/32")])
-    began = perf_counter()
+    began = thread_time()
     _, heads = privacy.tiers("unless-objected", Sets(customers=customers, objected=objected))
-    assert perf_counter() - began < 3.0
+    assert thread_time() - began < 3.0
     assert len(heads) == 100_000
     assert model(heads) == model(objected)
