@@ -55,10 +55,13 @@ def _run(live: Live, line: Line, seconds: float, *, quiet: bool) -> None:
         live.wait(0.0 if more else live.patience(time.monotonic() + 0.5))
         more = live.turn()
         _print(line, quiet=quiet)
-    ends = time.monotonic() + _LINGER
-    while live.turn() or time.monotonic() < ends:
-        live.wait(0.02)
+    ends, over = time.monotonic() + _LINGER, False
+    # However long each step takes: what is there at the end is read.
+    while live.turn() or not over:
         _print(line, quiet=quiet)
+        over = time.monotonic() >= ends
+        live.wait(0.0 if over else 0.02)
+    _print(line, quiet=quiet)
 
 
 class _Signals:

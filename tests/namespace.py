@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import pytest
 
+from tests.live.world import PATIENCE, wait
+
 _CLONE_NEWNET = 0x40000000
+_ETH_P_ALL = 0x0003
 _T = TypeVar("_T")
 
 
@@ -49,7 +54,34 @@ def ip(command: str) -> None:
 
 
 def pair(one: str = "near", other: str = "far") -> None:
-    """A veth pair that is up, on which the kernel says nothing by itself."""
+    """A veth pair that is up at both ends, on which the kernel says nothing by itself."""
     ip(f"link add {one} type veth peer name {other}")
     for name in (one, other):
         ip(f"link set {name} addrgenmode none up")
+    for name in (one, other):
+        # What is sent before the kernel has noted that the other end is there goes nowhere, and nobody is told.
+        wait(partial(_is_up, name), PATIENCE, lambda: "it does not come up", every=0.01)
+
+
+def _is_up(name: str) -> bool:
+    shown = subprocess.run(["ip", "-brief", "link", "show", name], check=True, capture_output=True, text=True).stdout
+    return shown.split()[1] == "UP"
+
+
+class Wire:
+    """From one end of a pair to the other: a frame is there when ``send`` returns, at whoever came there after this.
+
+    The kernel delivers later than it takes, and drops what it has no time for: so no two frames are under way at once.
+    """
+
+    def __init__(self, one: str = "near", other: str = "far") -> None:
+        self._from = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._from.bind((one, 0))
+        # Who came last to an interface is asked first, so what has come here has been everywhere.
+        self._to = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self._to.bind((other, _ETH_P_ALL))
+        self._to.settimeout(PATIENCE)
+
+    def send(self, frame: bytes) -> None:
+        self._from.send(frame)
+        self._to.recv(1)

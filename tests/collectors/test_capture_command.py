@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.lab import servers
-from tests.namespace import alone, pair
+from tests.live.world import PATIENCE, wait
+from tests.namespace import Wire, alone, pair
 
 ROOT = Path(__file__).resolve().parents[2]
 VISIT = [f.data for f in servers.exchange("2019", "192.0.2.20", "EX20", "atelier.example").visited()]
@@ -30,14 +29,14 @@ def started(*words: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
 
 
 def looking(process: subprocess.Popen[str]) -> None:
-    """Wait until its namespace has a running packet socket."""
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline:
-        rows = Path(f"/proc/{process.pid}/net/packet").read_text().splitlines()[1:]
-        if any(row.split()[4] != "0" and row.split()[5] == "1" for row in rows):
-            return
-        time.sleep(0.02)
-    raise AssertionError(process.communicate()[1])
+    """Wait until its namespace has two running packet sockets: that of the wire, and its own."""
+
+    def both() -> bool:
+        rows = Path("/proc/thread-self/net/packet").read_text().splitlines()[1:]
+        return sum(row.split()[4] != "0" and row.split()[5] == "1" for row in rows) == 2 or process.poll() is not None
+
+    wait(both, PATIENCE, lambda: "it does not look")
+    assert process.poll() is None, process.communicate()[1]
 
 
 def visited(*words: str) -> tuple[list[dict[str, Any]], str]:
@@ -45,17 +44,14 @@ def visited(*words: str) -> tuple[list[dict[str, Any]], str]:
 
     def test() -> tuple[list[dict[str, Any]], str]:
         pair()
+        wire = Wire()
         process = started("--interface", "far", *words)
         try:
             looking(process)
-            near = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-            near.bind(("near", 0))
             for frame in VISIT:
-                near.send(frame)
-            near.close()
-            time.sleep(0.3)
+                wire.send(frame)
             process.send_signal(signal.SIGINT)
-            said, complaint = process.communicate(timeout=20)
+            said, complaint = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
         assert process.returncode == 0, complaint
@@ -89,7 +85,7 @@ def test_only_customers_are_looked_at() -> None:
 
 def ended(*words: str, before: tuple[str, ...] = ()) -> tuple[int, str]:
     process = started(*words, before=before)
-    _, complaint = process.communicate(timeout=20)
+    _, complaint = process.communicate(timeout=PATIENCE)
     return process.returncode, complaint
 
 

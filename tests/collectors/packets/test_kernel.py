@@ -298,7 +298,7 @@ def test_a_packet_socket_runs_it_alike_and_loses_the_outer_tag() -> None:
             near.bind(("near", 0))
             attach(far, bpf.generate(ETHERNET, Wanted(encapsulations=EVERY)).instructions)
             far.bind(("far", _ETH_P_ALL))
-            far.settimeout(5)
+            far.settimeout(30)
             for frame in wanted_frames:
                 near.send(frame)
                 tagged = frame[12:14] in (b"\x81\0", b"\x88\xa8")
