@@ -86,6 +86,8 @@ class Ring:
         self._link = link
         self._blocks = len(memory) // BLOCK
         self._at = 0
+        self._unread = 0
+        self._counted = (0, 0, 0)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -114,6 +116,7 @@ class Ring:
             at += following
         memory[start + 8 : start + 12] = _TO_KERNEL
         self._at = (self._at + 1) % self._blocks
+        self._unread -= frames
         self.counts["tagged"] += tagged
         self.counts["super_segments"] += super_segments
         return int(frames)
@@ -127,8 +130,21 @@ class Ring:
     def statistics(self) -> tuple[int, int, int]:
         """What the kernel counted since this was last asked: frames that the filter admitted, with those for which
         there was no room; those; and how often the ring was full."""
+        self._ask()
+        counted, self._counted = self._counted, (0, 0, 0)
+        return counted
+
+    def unread(self) -> int:
+        """Frames in the ring that were not read yet, with those of a block that the kernel has not handed over."""
+        self._ask()
+        return self._unread
+
+    def _ask(self) -> None:
+        # The kernel begins at 0 again whenever it is asked.
         admitted, drops, freezes = unpack("3I", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12))
-        return admitted, drops, freezes
+        before = self._counted
+        self._counted = before[0] + admitted, before[1] + drops, before[2] + freezes
+        self._unread += admitted - drops
 
     def error(self) -> int:
         """The error that waits on the socket (and is taken off it), such as ENETDOWN; 0 for none."""

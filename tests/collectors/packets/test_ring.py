@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +15,11 @@ from collectors.packets.interface import Links
 from collectors.packets.ring import Ring, Shape, open_ring
 from collectors.packets.rings import Rings
 from tests import frames
-from tests.namespace import alone, ip, pair
+from tests.live.world import PATIENCE, wait
+from tests.namespace import Wire, alone, ip, pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from collectors.packets.assembler import Instruction
 
@@ -38,22 +40,25 @@ def opened(program: list[Instruction] = EVERYTHING, shape: Shape = SMALL, name: 
     return open_ring(link, program, shape)
 
 
-def sender(name: str = "near") -> socket.socket:
-    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    made.bind((name, 0))
-    return made
-
-
-def drained(ring: Ring | Rings, seconds: float = 0.15) -> Iterator[int]:
-    """The number of frames of each block until none has come for so long."""
-    until = time.monotonic() + seconds
+def drained(ring: Ring, wanted: int, seconds: float = 0.05) -> int:
+    """The number of frames that have come when those that are wanted are there, and then none for so long."""
+    found, until = 0, time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        frames_ = read(ring)
-        if frames_ >= 0:
-            yield frames_
-            until = time.monotonic() + seconds
-        else:
+        frames_ = ring.read(look, DROPS)
+        found += max(frames_, 0)
+        if found >= wanted:
+            until = min(until, time.monotonic() + seconds)
+        if frames_ < 0:
             time.sleep(0.005)
+    return found
+
+
+def taken_over(rings: Rings, sent: int) -> bool:
+    """Go on for a moment; whether no ring takes over any more, and all that was sent was seen."""
+    rings.turn(time.monotonic())
+    while rings.read():
+        pass
+    return not rings.changing and len(SEEN) >= sent
 
 
 SEEN: list[Seen] = []
@@ -65,10 +70,6 @@ def look(when: float, link: int, wire: int, data: bytes) -> str | None:
     return "odd" if len(SEEN) % 2 else None
 
 
-def read(ring: Ring | Rings) -> int:
-    return ring.read(look, DROPS) if isinstance(ring, Ring) else int(ring.read()) - 1
-
-
 @pytest.fixture(autouse=True)
 def _forgotten() -> None:
     SEEN.clear()
@@ -78,13 +79,15 @@ def _forgotten() -> None:
 def test_what_is_sent_is_read_with_its_time_and_length() -> None:
     def test() -> None:
         pair()
-        ring = opened()
+        wire, ring = Wire(), opened()
         poll = select.poll()
         poll.register(ring, select.POLLIN)
         before = time.time()
-        sender().send(GREETING)
-        assert poll.poll(2000)
-        assert sum(drained(ring)) == 1
+        wire.send(GREETING)
+        assert ring.unread() == 1
+        assert poll.poll(PATIENCE * 1000)
+        assert drained(ring, 1) == 1
+        assert ring.unread() == 0
         ((when, link, wire, data),) = SEEN
         assert (link, wire, data) == (1, len(GREETING), GREETING)
         assert before - 0.01 <= when <= time.time()
@@ -98,9 +101,9 @@ def test_what_is_sent_is_read_with_its_time_and_length() -> None:
 def test_a_filter_that_cuts_delivers_no_more_than_it_says() -> None:
     def test() -> None:
         pair()
-        ring = opened([(RET, 0, 0, 54)])
-        sender().send(GREETING)
-        assert sum(drained(ring)) == 1
+        wire, ring = Wire(), opened([(RET, 0, 0, 54)])
+        wire.send(GREETING)
+        assert drained(ring, 1) == 1
         assert [(wire, data) for _, _, wire, data in SEEN] == [(len(GREETING), GREETING[:54])]
         ring.close()
 
@@ -110,15 +113,15 @@ def test_a_filter_that_cuts_delivers_no_more_than_it_says() -> None:
 def test_the_filter_cannot_be_taken_off_or_replaced() -> None:
     def test() -> None:
         pair()
-        ring = opened(NOTHING)
+        wire, ring = Wire(), opened(NOTHING)
         again = socket.socket(fileno=ring.fileno())
         with pytest.raises(PermissionError):
             again.setsockopt(socket.SOL_SOCKET, 27, 0)  # SO_DETACH_FILTER
         with pytest.raises(PermissionError):
             again.setsockopt(socket.SOL_SOCKET, 44, 0)  # SO_LOCK_FILTER
         again.detach()
-        sender().send(GREETING)
-        assert sum(drained(ring)) == 0
+        wire.send(GREETING)
+        assert drained(ring, 0) == 0
         ring.close()
 
     alone(test)
@@ -127,11 +130,11 @@ def test_the_filter_cannot_be_taken_off_or_replaced() -> None:
 def test_every_admitted_frame_is_read_or_was_dropped_by_the_ring() -> None:
     def test() -> None:
         pair()
-        ring, far = opened(), sender()
+        wire, ring = Wire(), opened()
         for _ in range(20_000):
-            far.send(GREETING + bytes(200))
-        read_ = sum(drained(ring))
+            wire.send(GREETING + bytes(200))
         admitted, drops, _ = ring.statistics()
+        read_ = drained(ring, admitted - drops)
         assert (admitted, drops > 0, read_ + drops) == (20_000, True, admitted)
         assert len(SEEN) == read_
         ring.close()
@@ -144,8 +147,11 @@ def test_what_this_machine_sends_is_left_out_on_request(ignore: bool) -> None:
     def test() -> None:
         pair()
         ring = opened(shape=SMALL._replace(ignore_outgoing=ignore))
-        sender("far").send(GREETING)
-        assert sum(drained(ring)) == (0 if ignore else 1)
+        near = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        near.bind(("far", 0))
+        near.send(GREETING)
+        assert drained(ring, not ignore) == (0 if ignore else 1)
+        near.close()
         ring.close()
 
     alone(test)
@@ -154,10 +160,10 @@ def test_what_this_machine_sends_is_left_out_on_request(ignore: bool) -> None:
 def test_the_outer_tag_is_taken_off_and_noted() -> None:
     def test() -> None:
         pair()
-        ring = opened()
+        wire, ring = Wire(), opened()
         inner = frames.wrap(("vlan",), frames.ipv4(6, frames.tcp(25, 40_000, b"220 ready\r\n")))
-        sender().send(inner[:12] + b"\x88\xa8\x00\x07" + inner[12:])
-        assert sum(drained(ring)) == 1
+        wire.send(inner[:12] + b"\x88\xa8\x00\x07" + inner[12:])
+        assert drained(ring, 1) == 1
         assert SEEN[0][3] == inner
         assert ring.counts["tagged"] == 1
         ring.close()
@@ -168,18 +174,14 @@ def test_the_outer_tag_is_taken_off_and_noted() -> None:
 def test_workers_share_the_flows() -> None:
     def test() -> None:
         pair()
-        rings = [opened(shape=SMALL._replace(fanout=7)) for _ in range(3)]
-        far = sender()
+        wire, rings = Wire(), [opened(shape=SMALL._replace(fanout=7)) for _ in range(3)]
         flows = [frames.wrap((), frames.ipv4(6, frames.tcp(25, 40_000 + n, b"220 ready\r\n"))) for n in range(60)]
-        for frame in flows * 3:
-            far.send(frame)
         owners: dict[bytes, set[int]] = {}
-        for number, ring in enumerate(rings):
-            SEEN.clear()
-            list(drained(ring))
-            for _, _, _, data in SEEN:
-                owners.setdefault(data, set()).add(number)
-            ring.close()
+        for frame in flows * 3:
+            wire.send(frame)
+            (number,) = (number for number, ring in enumerate(rings) if ring.unread())
+            assert drained(rings[number], 1, 0.0) == 1
+            owners.setdefault(frame, set()).add(number)
         assert len(owners) == 60
         assert all(len(who) == 1 for who in owners.values())
         assert len(set.union(*owners.values())) > 1
@@ -190,24 +192,19 @@ def test_workers_share_the_flows() -> None:
 def test_a_new_ring_takes_over_with_nothing_lost_and_nothing_used_twice() -> None:
     def test() -> None:
         pair()
-        far, rings, sent = sender(), Rings(look), 0
+        wire, rings, sent = Wire(), Rings(look), 0
         rings.begin(opened(shape=ROOMY), time.monotonic())
         for change in range(4):
             for n in range(4000):
                 if n == 2000:
                     rings.begin(opened(shape=ROOMY), time.monotonic())
-                far.send(GREETING + sent.to_bytes(4, "big"))
+                wire.send(GREETING + sent.to_bytes(4, "big"))
                 sent += 1
                 if n % 200 == 0:
                     rings.turn(time.monotonic())
-                    while rings.read():
-                        pass
-            until = time.monotonic() + 0.2
-            while time.monotonic() < until:
-                rings.turn(time.monotonic())
                 while rings.read():
                     pass
-            assert not rings.changing
+            wait(partial(taken_over, rings, sent), PATIENCE, lambda: "not taken over", every=0.005)
             assert rings.counts["takeovers"] == change + 1
         rings.account()
         numbers = [int.from_bytes(data[-4:], "big") for _, _, _, data in SEEN]
@@ -220,20 +217,63 @@ def test_a_new_ring_takes_over_with_nothing_lost_and_nothing_used_twice() -> Non
     alone(test)
 
 
+class Late(Ring):
+    """A ring whose kernel hands over a block when a test says so; with one frame in it."""
+
+    def __init__(self) -> None:
+        self.since = self.bound = 0.0
+        self.block_seconds = 0.01
+        self.counts = {}
+        self.handed_over = self.was_read = False
+
+    def read(self, look: Callable[[float, int, int, bytes], str | None], drops: dict[str, int]) -> int:
+        if not self.handed_over or self.was_read:
+            return -1
+        self.was_read = True
+        look(0.0, 1, len(GREETING), GREETING)
+        return 1
+
+    def unread(self) -> int:
+        return int(not self.was_read)
+
+    def statistics(self) -> tuple[int, int, int]:
+        return 1, 0, 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_ring_is_replaced_when_it_was_read_to_its_end_however_late_its_last_block_comes() -> None:
+    rings, old = Rings(look), Late()
+    rings.begin(old, 0.0)
+    rings.begin(Late(), 0.0)
+    rings.turn(0.5)
+    assert rings.changing
+    old.handed_over = True
+    rings.turn(0.6)
+    assert (rings.changing, len(SEEN)) == (False, 1)
+
+
+def test_a_ring_whose_last_block_never_comes_is_replaced_all_the_same() -> None:
+    rings = Rings(look)
+    rings.begin(Late(), 0.0)
+    rings.begin(Late(), 0.0)
+    rings.turn(2.0)
+    assert not rings.changing
+
+
 def test_the_same_bytes_sent_often_are_counted_as_often() -> None:
     def test() -> None:
         pair()
-        far, rings = sender(), Rings(look)
+        wire, rings = Wire(), Rings(look)
         rings.begin(opened(shape=ROOMY), time.monotonic())
         for n in range(3000):
             if n == 1000:
                 rings.begin(opened(shape=ROOMY), time.monotonic())
-            far.send(GREETING)
-        until = time.monotonic() + 0.3
-        while time.monotonic() < until:
-            rings.turn(time.monotonic())
+            wire.send(GREETING)
             while rings.read():
                 pass
+        wait(lambda: taken_over(rings, 3000), PATIENCE, lambda: "not taken over", every=0.005)
         assert len(SEEN) == 3000
         rings.close()
 
