@@ -165,6 +165,6 @@ def test_without_files_it_says_how(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_capture_comes_through_a_pipe(good: str) -> None:
     command = [sys.executable, "-m", "agent", "replay", "--json", "/dev/stdin"]
-    ended = subprocess.run(command, input=Path(good).read_bytes(), capture_output=True, timeout=30, check=False)
+    ended = subprocess.run(command, input=Path(good).read_bytes(), capture_output=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert json.loads(ended.stdout)["address"] == EXCHANGE

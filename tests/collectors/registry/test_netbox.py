@@ -18,6 +18,7 @@ from agent.__main__ import main
 from agent.errors import InputError, UnavailableError
 from collectors.registry import netbox as client
 from collectors.registry.netbox import Wanted, fetch
+from tests.live.world import PATIENCE
 from tests.netbox import TOKEN, NetBox, prefix, tenant
 from tests.registry import MADE
 
@@ -45,7 +46,7 @@ def box() -> Iterator[NetBox]:
 
 
 def wanted(box: NetBox, **fields: Any) -> Wanted:
-    return Wanted(box.url, TOKEN, **{"wait": 0.5, **fields})
+    return Wanted(box.url, TOKEN, **{"wait": 0.5 if box.bad == "slow" else PATIENCE, **fields})
 
 
 def taken(box: NetBox, **fields: Any) -> tuple[list[tuple[str, str, str]], list[str]]:
