@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALERT = "KnockfirstExploitedHole"
-_READY = "python3 -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:10125/-/ready\", timeout=20)'"
-_SEEN = _READY.replace("/-/ready", "/metrics").replace("r.urlopen", "print(r.urlopen").replace(
-    "timeout=20)", "timeout=20).read().decode())"
-) + " | grep -E '^knockfirst_capture_frames_total.* [1-9]'"
+_GET = 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:10125{}", timeout=20).read().decode())'
+_READY = f"python3 -c '{_GET}'".format("/-/ready")
+_SEEN = f"python3 -c '{_GET}' | grep -E '^knockfirst_capture_frames_total.* [1-9]'".format("/metrics")
 _STORE = "/var/lib/knockfirst/knockfirst.sqlite"
 _PROGRAMS = ("prometheus", "promtool")
 _UNIT = "[Service]\nExecStart={}\n"
