@@ -92,7 +92,7 @@ def test_a_repeated_synack_ends_no_stream(tmp_path: Path) -> None:
 def test_what_is_no_capture_is_not_read_to_its_end() -> None:
     """A device may have none."""
     reading, writing = os.pipe()
-    ending = Timer(5, os.close, [writing])
+    ending = Timer(30, os.close, [writing])
     ending.start()
     try:
         os.write(writing, b"\0" * 100)
