@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CUSTOMERS = 1000
 MADE = "2024-01-24T08:00:00Z"
-PATIENCE = 10.0  # seconds; what it takes is a hundredth of that, but other things run on the machine and its disk too
+PATIENCE = 10.0  # seconds; it takes less than a tenth of that, but other things run on the machine and its disk too
 
 
 def running(at: Path, **consent: str) -> Config:
