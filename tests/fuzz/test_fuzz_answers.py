@@ -75,7 +75,8 @@ def test_answers(fuzz_seconds: float, fuzz_seed: int) -> None:
         assert parsed(seed, DER).headers, "a seed that tells nothing reaches nothing"
     mutator, leaves = Mutator(fuzz_seed, CORPUS), Mutator(fuzz_seed, [DER])
     until, outcomes = time.process_time() + fuzz_seconds, set()
-    while time.process_time() < until:
+    # Both are seen, however few there are in that time; that they come at all, no_hang sees to.
+    while time.process_time() < until or not outcomes >= {"confirmed", "protocol_error"}:
         streams, leaf = [mutator.message() for _ in PATHS], leaves.message()
         known = mutator.random.choice(KNOWN)
         try:
@@ -83,7 +84,6 @@ def test_answers(fuzz_seconds: float, fuzz_seed: int) -> None:
         except Exception as error:
             error.add_note(f"--fuzz-seed {fuzz_seed}: {known} {leaf.hex()} {[stream.hex() for stream in streams]}")
             raise
-    assert {"confirmed", "protocol_error"} <= outcomes
 
 
 def check(streams: list[bytes], leaf: bytes, known: Known) -> str:
