@@ -31,7 +31,8 @@ _MOVING = (
     "knockfirst_observations_total",
 )
 _STILL = 1.3
-_RESTLESS = 20.0
+_RESTLESS = 60.0
+_HEARD = "knockfirst_last_progress_timestamp_seconds"  # when capture last told anything, which it does each second
 
 _MODULES = {"agent.serving": "agent", "exporters.service": "exporter", "collectors.service": "capture"}
 
@@ -68,7 +69,7 @@ class Daemon:
         return self
 
     def __exit__(self, *_: object) -> None:
-        ended(self.process)
+        ended(self.process, PATIENCE)
 
     @contextlib.contextmanager
     def begun(self) -> Iterator[Self]:
@@ -121,15 +122,19 @@ class Daemon:
         return exchanges(self.samples())
 
     def settled(self) -> Samples:
-        """The metrics once they have not moved for longer than two messages of counters are apart: all is counted."""
+        """The metrics once all is counted: capture has told twice since of nothing new, for longer than a second."""
         samples = self.samples()
         began = moved = time.monotonic()
-        while time.monotonic() - moved < _STILL:
+        heard = 0
+        while heard < 2 * self._sections["capture"].get("workers", 1) or time.monotonic() - moved < _STILL:
             assert moved - began < _RESTLESS, "something goes on sending"
+            assert time.monotonic() - moved < PATIENCE, f"capture says nothing any more: {self.log}"
             time.sleep(0.1)
             before, samples = samples, self.samples()
             if any(total(samples, name) != total(before, name) for name in _MOVING):
-                moved = time.monotonic()
+                moved, heard = time.monotonic(), 0
+            else:
+                heard += total(samples, _HEARD) != total(before, _HEARD)
         return samples
 
     def wait_found(self, least: int = 1, seconds: float = PATIENCE, since: float | None = None) -> float:

@@ -144,14 +144,14 @@ def visit_negatives(world: World, six: bool = False) -> None:
 
 def curl(world: World, url: str) -> str:
     """Head and body of one answer, which is text; the certificate is not looked at."""
-    return _told(world, "curl", "-sSki", "--max-time", "5", url)
+    return _told(world, "curl", "-sSki", "--max-time", "30", url)
 
 
 def mail(world: World, there: str, *more: str) -> str:
     """A mail by swaks, and what was said; by IPv6 where the address is one."""
     family = ["--protocol", "ESMTP", *(("-6",) if ":" in there else ())]
     return _told(
-        world, "swaks", *family, "--server", there, "--timeout", "5", "--helo", "client.example.net",
+        world, "swaks", *family, "--server", there, "--timeout", "30", "--helo", "client.example.net",
         "--from", "alice@example.net", "--to", "bob@example.org", *more,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from tests.exporters.certificates import Authority
 from tests.live.world import ended
 
 _NOBODY = 65534
+_HELD = ("01", "08")  # TCP_ESTABLISHED and TCP_CLOSE_WAIT of linux/tcp_states.h
 PASSWORD = "a-password-of-its-own"
 _MAIN_CF = """
 compatibility_level = 3.6
@@ -115,6 +117,15 @@ def once(text: str) -> str:
     return "\n".join(said.values()) + "\n"
 
 
+def _free() -> int:
+    """A port that nobody is given who asks for any (ip(7), ip_local_port_range): it is free until Postfix listens."""
+    for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
+
+
 class Post:
     """``with Post() as post:`` runs it.
 
@@ -135,9 +146,7 @@ class Post:
         authority = Authority(self.directory)
         authority.issue("relay")
         self.ca = authority.file
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = _free()
         self.relay = f"127.0.0.1:{port}"
         self.mail, self.returned = self.directory / "mail", self.directory / "mail/notices"
         for name in ("queue", "data", "mail", "dovecot", "postfix"):
@@ -179,6 +188,17 @@ class Post:
         with suppress(OSError):
             subprocess.run(words, check=False, capture_output=True)
 
+    def left(self) -> bool:
+        """Whether nobody is connected, nor was and is still being seen to."""
+        there = f"0100007F:{int(self.relay.rpartition(':')[2]):04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return not any(row[1] == there and row[3] in _HELD for row in rows)
+
+    def idle(self) -> bool:
+        """Whether it has no mail any more: all was delivered, or sent back."""
+        places = (self.directory / "queue" / name for name in ("maildrop", "incoming", "active", "deferred", "hold"))
+        return not any(path.is_file() for place in places for path in place.rglob("*"))
+
     def said(self) -> str:
         return "".join(path.read_text(errors="replace") for path in self.directory.glob("*.log"))
 
@@ -187,7 +207,7 @@ class Post:
             self._started.append(subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log))
 
     def _listening(self, port: int) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(OSError), socket.socket() as client:
                 client.connect(("127.0.0.1", port))

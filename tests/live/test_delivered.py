@@ -46,7 +46,7 @@ def begin(post: Post, tmp_path: Path) -> Iterator[Callable[..., Role]]:
 
 
 def arrived(box: Path, many: int) -> list[bytes]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(found := list(box.glob("new/*"))) < many:
         assert time.monotonic() < deadline, f"{len(found)} arrived"
         time.sleep(0.05)
@@ -84,7 +84,7 @@ def test_what_arrives_what_is_refused_and_what_comes_back(post: Post, begin: Cal
     ]
     for one in came:
         role.link.send(Type.HEARD, {"message_id": one["message_id"], "ours": True})
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(list((post.returned / "cur").glob("*:2,S"))) < 2:
         assert time.monotonic() < deadline, "not marked"
         time.sleep(0.05)

@@ -32,7 +32,7 @@ def test_an_interface_that_goes_and_comes_is_survived_and_counted(bare: World) -
             bare.ip("router", *commands)
             wait(lambda: _counted(daemon, counted, up=up), PATIENCE, lambda: f"{commands}: {daemon.log}")  # noqa: B023
             if up:
-                _looked_at(bare, daemon, number)
+                _looked_at(bare, daemon, "far0", number)
         assert daemon.children()["capture"] == capture, f"capture was restarted: {daemon.log}"
         samples = daemon.settled()
     assert balanced(samples, "tap0")
@@ -47,8 +47,7 @@ def test_an_interface_that_is_not_there_yet_is_waited_for(bare: World) -> None:
             lambda: total(daemon.samples(), "knockfirst_capture_filter_instructions", interface="late0") > 0,
             PATIENCE, lambda: daemon.log,
         )  # fmt: skip
-        bare.send("router", "far1", _frames(99))
-        daemon.wait_found()
+        _looked_at(bare, daemon, "far1", 99)
 
 
 def _counted(daemon: Daemon, counted: dict[str, int], *, up: bool) -> bool:
@@ -61,12 +60,12 @@ def _counted(daemon: Daemon, counted: dict[str, int], *, up: bool) -> bool:
     return all(shown[event] >= least for event, least in counted.items()) and is_up is up
 
 
-def _looked_at(world: World, daemon: Daemon, number: int) -> None:
+def _looked_at(world: World, daemon: Daemon, where: str, number: int) -> None:
     """Another server is seen there; sent again and again, for nobody says when the kernel carries frames again."""
     before = daemon.exchanges()
 
     def found() -> bool:
-        world.send("router", "far0", _frames(number))
+        world.send("router", where, _frames(number))
         return daemon.exchanges() > before
 
     wait(found, PATIENCE, lambda: f"nothing is seen after event {number}: {daemon.log}", 0.3)

@@ -88,7 +88,7 @@ def looked_at(world: World, running: Daemon) -> Samples:
             return greetings(running.samples()) >= 1
         return False
 
-    wait(looks, PATIENCE, lambda: running.log, 1.0)
+    wait(looks, PATIENCE, lambda: running.log, 2.0)
     return running.settled()
 
 

@@ -23,15 +23,28 @@ def status(pid: int) -> dict[str, str]:
 
 def sockets(pid: int) -> dict[str, str]:
     """Inode of every socket that a process holds -> the table of /proc/PID/net that it is in."""
-    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
-    held = {link[8:-1] for link in links if link.startswith("socket:[")}
     found: dict[str, str] = {}
-    for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "icmp", "icmp6", "packet", "netlink", "unix"):
-        path = Path(f"/proc/{pid}/net/{table}")
-        for line in path.read_text().splitlines()[1:] if path.exists() else ():
-            found |= dict.fromkeys(held & set(line.split()), table)
-    assert held == set(found), "a socket of a kind that is in no table"
+
+    def all_found() -> bool:
+        """Not so of what is closed while we look: then we look again."""
+        links = [_link(place) for place in Path(f"/proc/{pid}/fd").iterdir()]
+        held = {link[8:-1] for link in links if link.startswith("socket:[")}
+        found.clear()
+        for table in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "icmp", "icmp6", "packet", "netlink", "unix"):
+            path = Path(f"/proc/{pid}/net/{table}")
+            for line in path.read_text().splitlines()[1:] if path.exists() else ():
+                found.update(dict.fromkeys(held & set(line.split()), table))
+        return held == set(found)
+
+    wait(all_found, PATIENCE, lambda: "a socket of a kind that is in no table")
     return found
+
+
+def _link(place: Path) -> str:
+    try:
+        return os.readlink(place)
+    except FileNotFoundError:
+        return ""
 
 
 @pytest.mark.parametrize("rights", [(), AS_NOBODY], ids=["root", "nobody"])
@@ -59,13 +72,13 @@ def test_capture_keeps_cap_net_raw_alone_and_no_inet_socket(world: World, rights
 def test_without_the_right_one_line_says_what_is_missing_and_how_to_give_it(world: World) -> None:
     with Daemon(world, _WITHOUT).begun() as daemon:
         wait(lambda: "CAP_NET_RAW" in daemon.log, PATIENCE, lambda: daemon.log)
-        lines = [line for line in daemon.log.splitlines() if "CAP_NET_RAW" in line]
-        assert len(set(lines)) >= 1 and all(way in lines[0] for way in ("setcap", "AmbientCapabilities", "setpriv"))
-        assert "Traceback" not in daemon.log
-        assert exchanges(daemon.samples()) == 0
         wait(
             lambda: daemon.total("knockfirst_not_ready", reason="capture_not_permitted") == 1,
             PATIENCE,
             lambda: daemon.log,
         )
+        lines = [line for line in daemon.log.splitlines() if "CAP_NET_RAW" in line]
+        assert len(set(lines)) >= 1 and all(way in lines[0] for way in ("setcap", "AmbientCapabilities", "setpriv"))
+        assert "Traceback" not in daemon.log
+        assert exchanges(daemon.samples()) == 0
     assert daemon.process.returncode == 0

@@ -63,8 +63,9 @@ def test_every_probe_is_seen_and_whatever_else_knocks_from_its_address_too(world
         running.wait_found()
         words = (sys.executable, "-m", "agent", "probe", EXCHANGE, "--config", str(running.config))
         asked = world.run("router", *words)
-        while "(not_armed)" in asked.stdout:  # for as long as the prober is just being started
-            assert time.time() < now + 60, running.log
+        # For as long as the prober is just being started, and the first checkpoint has not got out.
+        while "(not_armed)" in asked.stdout or "(checkpoint_stale)" in asked.stdout:
+            assert time.time() < now + 120, running.log
             asked = world.run("router", *words)
         # Or it has come to its turn by itself meanwhile.
         assert asked.returncode == 0 or "not knocked at (rate)" in asked.stdout, asked.stdout + asked.stderr

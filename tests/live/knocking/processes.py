@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from agent import ipc
 from agent.ipc import Type
-from tests.live.world import ROOT, World, ended
+from tests.live.world import PATIENCE, ROOT, World, ended
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +92,7 @@ class Part:
         """It does nothing any more, and nobody can tell."""
         assert self._prober
         self._prober.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._prober.pid, os.WSTOPPED)
 
     def wake_prober(self) -> None:
         assert self._prober
@@ -105,7 +107,7 @@ class Part:
     def again(self) -> None:
         """The agent's part has gone, for it was killed; anything else is a fault."""
         assert self._agent
-        assert self._agent.wait(10) == -signal.SIGKILL, self.said()
+        assert self._agent.wait(PATIENCE) == -signal.SIGKILL, self.said()
         for link in (self.control, self.exporter):
             if link:
                 link.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from tests.live.quarter.part import Agent, Deaths, DiedError
 from tests.live.quarter.relay import TAKEN, Relay
 from tests.live.quarter.story import Story
 from tests.live.quarter.truth import BEGINS, DAY, HOUR
+from tests.live.world import PATIENCE, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +88,7 @@ class Play(Story):
             if fate == "busy" and self.clock.wall < self._busy_until.setdefault(to, self.clock.wall + self._days(6)):
                 return "450 4.2.1 mailbox is full"
         if stage == TAKEN and self._dies():
-            os.kill(self.role.process.pid, signal.SIGKILL)
+            self.role.process.kill()
         if stage == TAKEN and self.chance.random() < 0.004:
             return "451 4.3.0 try again"
         self._taken += stage == TAKEN and fate != "full"
@@ -130,13 +130,16 @@ class Play(Story):
         for _ in range(6):
             self._drain()
             self.clock.on(HOUR)
-        deadline = time.monotonic() + 5  # in which a full mailbox is given up
-        while time.monotonic() < deadline:
-            self._hear(0.2)
+        wait(self._all_heard, PATIENCE, self.relay.said)  # a full mailbox is given up after seconds
         self.clock.on(1.0)
         self._tend()  # what was heard last goes into the log
         self.agent.counted()
         self.entries = self.agent.office.log.size
+
+    def _all_heard(self) -> bool:
+        """Whether the relay has nothing any more, and the notifier has told of everything that came back."""
+        heard = self._hear(0.2)
+        return self.relay.idle() and not any((self.relay.returned / "new").iterdir()) and not heard
 
     def close(self) -> None:
         if hasattr(self, "role") and self.role.process.poll() is None:
@@ -291,6 +294,8 @@ class Play(Story):
         self._kill_role()
         self.role.link.close()
         self.role.lifeline.close()
+        # What it said last the relay has heard before anything else happens.
+        wait(self.relay.left, PATIENCE, self.relay.said)
 
     def _take(self, kind: Type, said: dict[str, Any]) -> None:
         message = validated(kind, said)
