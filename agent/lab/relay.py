@@ -53,13 +53,17 @@ class Scripted:
         self._one: socket.socket | None = None
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
+        # Until nobody is about to accept: closed under him, its number may be that of who listens next.
+        while self._thread.is_alive():
+            self.cut()
+            self._thread.join(0.05)
         self._listener.close()
-        self.cut()
 
     def verbs(self) -> list[str]:
         return [line.split(" ")[0].upper() for line in self.said]
