@@ -95,9 +95,11 @@ def answering(path: Path, *answers: Diagnosis | bytes) -> Iterator[list[dict[str
                 link.connection.sendall(said)
         link.close()
 
-    threading.Thread(target=serve, daemon=True).start()
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
     try:
         yield asked
     finally:
         listener.shutdown(socket.SHUT_RDWR)
+        serving.join()  # closed under who is about to accept, its number may be that of who listens next
         listener.close()

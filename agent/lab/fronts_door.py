@@ -78,6 +78,7 @@ class Door:
         self.requests: list[bytes] = []
         self.said = 0
         self._listening: socket.socket | None = None
+        self._serving: threading.Thread | None = None
         self._open: set[socket.socket] = set()
 
     def open(self) -> None:
@@ -85,13 +86,16 @@ class Door:
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         self._listening = socket.create_server((self.address, self.port), family=family, backlog=64)
         self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._serve, args=(self._listening,), daemon=True).start()
+        self._serving = threading.Thread(target=self._serve, args=(self._listening,), daemon=True)
+        self._serving.start()
 
     def close(self) -> None:
         """Let nobody in any more, and everybody go."""
-        if self._listening is not None:
+        if self._listening is not None and self._serving is not None:
             with contextlib.suppress(OSError):
                 self._listening.shutdown(socket.SHUT_RDWR)
+            # Closed under who is about to accept, its number may be that of who listens next.
+            self._serving.join()
             self._listening.close()
         for connection in list(self._open):
             with contextlib.suppress(OSError):
