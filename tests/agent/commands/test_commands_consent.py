@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -60,11 +61,13 @@ def test_a_life_of_consent(run: Ran, tmp_path: Path) -> None:
     digest = run.json(*publish)["sha256"]
     assert run(*publish) == f"{digest}  terms was on record before\n"
     document = {**written()["documents"][0], "sha256": digest}
-    record = put(tmp_path, written(documents=[document]))
+    until = datetime.now(UTC) + timedelta(days=300)
+    valid = {"valid_from": f"{until - timedelta(days=350):%FT%TZ}", "valid_until": f"{until:%FT%TZ}"}
+    record = put(tmp_path, written(documents=[document], **valid))
     assert "could be put on record" in run("give", record, "--dry-run")
     assert f"record {ident(1)} of C-1 is on record, entry " in run("give", record)
     assert run.err.err == ""
-    assert run("list").splitlines()[2].split() == ["C-1", "in", "force", "explicit", "2027-09-30", "1", "0"]
+    assert run("list").splitlines()[2].split() == ["C-1", "in", "force", "explicit", f"{until:%F}", "1", "0"]
     assert "it@example.net" in run("show", "C-1")
     objection = run.json("object", "--customer", "C-1", "--headers")
     assert objection["covers"] == ["192.0.2.0/24"]

@@ -193,7 +193,8 @@ def test_an_objection_goes_on_where_that_is_asked(
 @pytest.fixture
 def running(there: list[str], tmp_path: Path) -> Iterator[tuple[Daemon, list[str]]]:
     """A daemon that has that store."""
-    of = asking.config(tmp_path, probe={"armed": False})
+    # It was made on a day that is past, and the daemon is of today.
+    of = asking.config(tmp_path, probe={"armed": False}, agent={"retention_days": 3650})
     (tmp_path / "k.toml").write_text(dump(of))
     with Daemon(of) as daemon:
         assert daemon.wait_ready(60)
