@@ -69,6 +69,7 @@ class Service:
     _section_day = date.min
     _changed = True
     _number = _shown = 0
+    _fit = 0  # the number of the first of those that can be relied on, up to the last; 0 where that one cannot
     _due = _took = _believed_at = 0.0
 
     def __init__(
@@ -172,7 +173,7 @@ class Service:
         name = connection.door.name
         self._tally.connections[name] += 1
         if name == "exporter":
-            self._exporter, self._number, self._shown = connection, 0, 0
+            self._exporter, self._number, self._shown, self._fit = connection, 0, 0, 0
             self._tell_section(connection)
         # What was taken back goes before a section that may not know of it: nobody looks by that section alone.
         self._permission.opened(connection, self._config)
@@ -316,6 +317,7 @@ class Service:
         self._number += 1
         self._changed = False
         body = self._snapshot()
+        self._fit = 0 if body["not_ready"] else self._fit or self._number
         self._due = self._monotonic()
         self._took = self._due - began
         self._send(self._exporter, Type.SNAPSHOT, body)
@@ -373,7 +375,8 @@ class Service:
     def _status(self) -> dict[str, Any]:
         """``ready``: what is shown can be relied on. ``finished``: every input was read, and all of it is shown."""
         shown = self._number > 0 and self._number == self._shown
-        not_ready = self._not_ready() + ([] if self._shown else ["no_snapshot"])
+        # What holds now may not be shown yet; until it is, whoever asks the exporter hears something else.
+        not_ready = self._not_ready() or ([] if 0 < self._fit <= self._shown else ["no_snapshot"])
         inputs = self._tally.inputs
         # One capture process reads the files. Another may have told before it that it has none to read.
         read = inputs is not None and inputs.files >= len(self._config.capture.files) and inputs.finished

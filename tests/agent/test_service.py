@@ -80,11 +80,16 @@ class House:
         return answers
 
 
-def shown(exporter: ipc.Link) -> Any:
-    """The next snapshot, taken as the exporter does."""
+def seen(exporter: ipc.Link) -> Any:
+    """The next snapshot; whether it is shown, the agent does not hear."""
     message = exporter.receive()
     assert message is not None
-    snapshot = validated(*message)
+    return validated(*message)
+
+
+def shown(exporter: ipc.Link) -> Any:
+    """The next snapshot, taken as the exporter does."""
+    snapshot = seen(exporter)
     exporter.send(Type.SHOWN, {"number": snapshot.number})
     return snapshot
 
@@ -264,6 +269,23 @@ def test_an_unreadable_input_keeps_it_from_being_ready(tmp_path: Path) -> None:
             pass  # That a capture process has come may be told before what it says.
         status = until(house, "finished")
         assert (status["ready"], status["not_ready"], status["unreadable"]) == (False, ["inputs_unreadable"], 1)
+
+
+def test_it_is_ready_once_that_is_shown(tmp_path: Path) -> None:
+    with living(tmp_path) as house:
+        exporter, capture = house.exporter(), house.capture()
+        assert shown(exporter).not_ready == ["capture_absent"]
+        capture.send(Type.INPUTS, {"files": 0, "read": 0, "unreadable": 0})
+        last = seen(exporter)  # which is not said to be shown
+        while last.not_ready:
+            ((_, status),) = house.ask(what="status")
+            assert (status["ready"], bool(status["not_ready"])) == (False, True)
+            exporter.send(Type.SHOWN, {"number": last.number})
+            last = seen(exporter)
+        ((_, status),) = house.ask(what="status")
+        assert (status["ready"], status["not_ready"]) == (False, ["no_snapshot"])
+        exporter.send(Type.SHOWN, {"number": last.number})
+        until(house, "ready")
 
 
 def test_what_one_process_has_not_to_read_is_not_all_that_there_is(tmp_path: Path) -> None:
