@@ -209,20 +209,28 @@ def _more(diff: Difference) -> dict[Pair, Held]:
 def _given(
     diffs: Sequence[Difference], last: set[tuple[str, Pair]], objecting: set[str]
 ) -> Generator[None, None, list[Item]]:
-    """The other prefixes: those that are new or held with more, the longest first, and then those that still go."""
-    afters, gones = [], []
+    """The other prefixes: those that are new, the longest first; then those that still go; then those held with more.
+
+    As they were held before, those deny, whatever goes and comes around them.
+    """
+    afters, gones, mores = [], [], []
     for diff in diffs:
-        afters.append({pair: now for pair, now in _more(diff).items() if pair[1] not in objecting})
+        free = {pair: now for pair, now in _more(diff).items() if pair[1] not in objecting}
+        mores.append({pair: now for pair, now in free.items() if pair in diff.changed})
+        afters.append({pair: now for pair, now in free.items() if pair not in diff.changed})
         gones.append({pair: held for pair, held in diff.removed.items() if (diff.side.source, pair) in last})
-    height = yield from heights({prefix for pairs in (*afters, *gones) for prefix, _ in pairs})
+    height = yield from heights({prefix for pairs in (*afters, *gones, *mores) for prefix, _ in pairs})
     asserted: list[tuple[int, Item]] = []
     withdrawn: list[tuple[int, Item]] = []
-    for diff, after, gone in zip(diffs, afters, gones, strict=True):
+    with_more: list[tuple[int, Item]] = []
+    for diff, after, gone, more in zip(diffs, afters, gones, mores, strict=True):
         asserted += yield from _grouped("mapping.asserted", diff.side, after, height)
         withdrawn += yield from _grouped("mapping.withdrawn", diff.side, gone, height)
+        with_more += yield from _grouped("mapping.asserted", diff.side, more, height)
     asserted.sort(key=itemgetter(0))
     withdrawn.sort(key=itemgetter(0), reverse=True)
-    return [item for _, item in (*asserted, *withdrawn)]
+    with_more.sort(key=itemgetter(0))
+    return [item for _, item in (*asserted, *withdrawn, *with_more)]
 
 
 def _grouped(
