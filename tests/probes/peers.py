@@ -52,13 +52,16 @@ class Peer:
         self.ended_at = 0.0
 
     def __enter__(self) -> Peer:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         # Closing alone does not wake who accepts.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        # Closed under who is about to accept, its number may be that of who listens next.
+        self._accepting.join()
         self._listener.close()
 
     def _accept(self) -> None:
