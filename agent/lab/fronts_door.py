@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from agent.lab.exchange_server import context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from agent.lab.certificates import Certificate
     from agent.lab.keys import Key
@@ -35,7 +35,10 @@ class Visit:
         made = context(leaf, self._door.key, tls)
         if protocols:
             made.set_alpn_protocols(list(protocols))
-        self.connection = made.wrap_socket(self.connection, server_side=True)
+        with self._door.opened():
+            secured = made.wrap_socket(self.connection, server_side=True, do_handshake_on_connect=False)
+            self.connection = secured
+        secured.do_handshake()
 
     def request(self) -> bytes:
         """The head of the next request, which the door remembers; b"" where none comes."""
@@ -79,10 +82,13 @@ class Door:
         self.said = 0
         self._listening: socket.socket | None = None
         self._serving: threading.Thread | None = None
-        self._open: set[socket.socket] = set()
+        self._open: set[Visit] = set()
+        self._closed = False
+        self._lock = threading.Lock()
 
     def open(self) -> None:
         """Listen at a free port. Raises OSError."""
+        self._closed = False
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         self._listening = socket.create_server((self.address, self.port), family=family, backlog=64)
         self.port = self._listening.getsockname()[1]
@@ -97,16 +103,30 @@ class Door:
             # Closed under who is about to accept, its number may be that of who listens next.
             self._serving.join()
             self._listening.close()
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            self._closed = True
+            for visit in list(self._open):
+                # The connection and not its TLS, which the thread that serves it may be in the middle of.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(visit.connection, socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """In here a visitor's connection may be put in place of another, which ``close`` then knows of.
+
+        Raises ConnectionAbortedError once it is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise ConnectionAbortedError("the door was closed")
+            yield
 
     def _serve(self, listening: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = listening.accept()
                 visit = Visit(self, connection, self.visits)
-                self._open.add(connection)
+                self._open.add(visit)
                 self.visits += 1
                 threading.Thread(target=self._treat, args=(visit,), daemon=True).start()
 
@@ -116,7 +136,7 @@ class Door:
         # A visitor who breaks off or does not like our TLS is no error.
         with contextlib.suppress(OSError, ValueError):
             self._acts(visit)
-        self._open.discard(bare)
+        self._open.discard(visit)
         with contextlib.suppress(OSError, ValueError):
             if isinstance(visit.connection, ssl.SSLSocket):
                 visit.connection.settimeout(1.0)

@@ -13,7 +13,7 @@ import pytest
 
 from agent.lab import keys
 from agent.lab.fronts import FRONTS, LEAF, NAME, PATHS, answer, pages, saying, without
-from agent.lab.fronts_door import Door
+from agent.lab.fronts_door import PATIENCE, Door
 from agent.lab.fronts_odd import ODD
 from tests.asking import until
 
@@ -98,13 +98,23 @@ def test_whoever_speaks_none_says_nothing(door: Door) -> None:
 @pytest.mark.parametrize("door", ["endless", "silent"], indirect=True)
 def test_a_door_that_is_closed_lets_everybody_go(door: Door) -> None:
     with socket.socket() as visitor:
-        visitor.settimeout(20)
+        visitor.settimeout(PATIENCE / 2)  # below what the door waits for who says nothing
         visitor.connect((HOST, door.port))
         assert until(lambda: door.visits)
         door.close()
         assert visitor.recv(1) == b""
         with pytest.raises(ConnectionRefusedError), socket.socket() as late:
             late.connect((HOST, door.port))
+
+
+@pytest.mark.parametrize("door", ["endless"], indirect=True)
+def test_nor_does_who_is_in_the_middle_of_tls_stay(door: Door) -> None:
+    with socket.socket() as visitor:
+        visitor.settimeout(PATIENCE / 2)
+        visitor.connect((HOST, door.port))
+        assert until(lambda: any(isinstance(visit.connection, ssl.SSLSocket) for visit in list(door._open)))
+        door.close()
+        assert visitor.recv(1) == b""
 
 
 def test_each_says_what_it_is_and_shows_what_it_says() -> None:
