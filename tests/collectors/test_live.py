@@ -248,23 +248,26 @@ def test_a_filter_that_lets_nothing_through_is_suspected() -> None:
 
 
 def test_a_flood_of_syn_acks_is_thinned_and_told_in_part() -> None:
+    answer = [
+        frames.wrap((), frames.ipv4(6, frames.tcp(443, n, b"", flags=0x12), source=f"192.0.2.{n % 250}"))
+        for n in range(6000)
+    ]
+
     def test() -> None:
         desk = Desk()
-        answer = [
-            frames.wrap((), frames.ipv4(6, frames.tcp(443, n, b"", flags=0x12), source=f"192.0.2.{n % 250}"))
-            for n in range(6000)
-        ]
         desk.stand()
         desk.ahead = 1.0
-        told = desk.send(*answer) + desk.until(lambda: desk.line.counts["syn_acks"] == len(answer))
+        desk.turn(0.02)  # a look, from which on it is one second to the next
+        told = desk.send(*answer)
+        assert desk.line.counts["syn_acks"] == len(answer)
         assert len(told) == 250
         desk.ahead = 2.0
         desk.until(lambda: desk.taken_over(1))
         before = desk.line.counts["syn_acks"]
         desk.send(*answer)
         assert desk.line.counts["syn_acks"] - before < 1000
-        for second in range(3, 15):
-            desk.ahead = float(second)
+        for _ in range(12):
+            desk.ahead += 1.0
             desk.turn(0.02)
         desk.until(lambda: desk.taken_over(2))
         desk.live.close()
