@@ -8,12 +8,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 import pytest
 
-from tests.live.world import PATIENCE, wait
+from agent.lab import namespace
+from tests.live.world import PATIENCE
 
 _CLONE_NEWNET = 0x40000000
 _ETH_P_ALL = 0x0003
@@ -55,17 +55,8 @@ def ip(command: str) -> None:
 
 def pair(one: str = "near", other: str = "far") -> None:
     """A veth pair that is up at both ends, on which the kernel says nothing by itself."""
-    ip(f"link add {one} type veth peer name {other}")
-    for name in (one, other):
-        ip(f"link set {name} addrgenmode none up")
-    for name in (one, other):
-        # What is sent before the kernel has noted that the other end is there goes nowhere, and nobody is told.
-        wait(partial(_is_up, name), PATIENCE, lambda: "it does not come up", every=0.01)
-
-
-def _is_up(name: str) -> bool:
-    shown = subprocess.run(["ip", "-brief", "link", "show", name], check=True, capture_output=True, text=True).stdout
-    return shown.split()[1] == "UP"
+    fault = namespace.pair(one, other)
+    assert fault is None, fault
 
 
 class Wire:

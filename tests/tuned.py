@@ -11,12 +11,16 @@ from agent import ipc
 from agent.config import Config
 from agent.diagnosis import Diagnosis, diagnosis
 from agent.ipc import Type
+from agent.lab.listening import stop
 from agent.model import KINDS
 from agent.snapshot import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+LAST = "\0the last of it\0"  # written to a terminal behind all that is to be read
 
 COUNTS = {
     "offered": 10_000_000, "nic_missed": 0, "frames_seen": 20_000, "frames_used": 9_000, "drop_ring": 0,
@@ -100,6 +104,4 @@ def answering(path: Path, *answers: Diagnosis | bytes) -> Iterator[list[dict[str
     try:
         yield asked
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        serving.join()  # closed under who is about to accept, its number may be that of who listens next
-        listener.close()
+        stop(listener, serving)

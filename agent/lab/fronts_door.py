@@ -10,6 +10,7 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from agent.lab.exchange_server import context
+from agent.lab.listening import stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,11 +99,7 @@ class Door:
     def close(self) -> None:
         """Let nobody in any more, and everybody go."""
         if self._listening is not None and self._serving is not None:
-            with contextlib.suppress(OSError):
-                self._listening.shutdown(socket.SHUT_RDWR)
-            # Closed under who is about to accept, its number may be that of who listens next.
-            self._serving.join()
-            self._listening.close()
+            stop(self._listening, self._serving)
         with self._lock:
             self._closed = True
             for visit in list(self._open):

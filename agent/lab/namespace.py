@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 # As root directly; otherwise, where users may, as the root of a user namespace.
 _AS_ROOT = ("unshare", "--net")
 _AS_USER = ("unshare", "--user", "--map-root-user", "--net")
 _PACKAGES = {"ip": "iproute2", "unshare": "util-linux"}
+_UP = 60.0  # seconds in which a pair comes up; it takes some thousandths
 _SYSCTLS = (
     "kernel.unprivileged_userns_clone=1, user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0"
 )
@@ -44,7 +46,21 @@ def pair(first: str, second: str) -> str | None:
     batch = f"link add {first} type veth peer name {second}\nlink set lo up\n"
     batch += "".join(f"link set {name} addrgenmode none\nlink set {name} up\n" for name in (first, second))
     done = subprocess.run(["ip", "-batch", "-"], input=batch, capture_output=True, text=True, check=False)  # noqa: S607
-    return None if done.returncode == 0 else f"ip: {' '.join(done.stderr.split())}"
+    if done.returncode != 0:
+        return f"ip: {' '.join(done.stderr.split())}"
+    # What is sent before the kernel has noted that the other end is there goes nowhere, and nobody is told.
+    end = time.monotonic() + _UP
+    while not (_is_up(first) and _is_up(second)):
+        if time.monotonic() > end:
+            return f"{first} and {second} do not come up"
+        time.sleep(0.01)
+    return None
+
+
+def _is_up(name: str) -> bool:
+    command = ["ip", "-brief", "link", "show", name]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+    return shown.split()[1:2] == ["UP"]
 
 
 def _way() -> tuple[str, ...]:

@@ -11,6 +11,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
+from agent.lab.listening import stop
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -58,12 +60,7 @@ class Scripted:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        # Until nobody is about to accept: closed under him, its number may be that of who listens next.
-        while self._thread.is_alive():
-            self.cut()
-            self._thread.join(0.05)
-        self._listener.close()
+        stop(self._listener, self._thread, self.cut)
 
     def verbs(self) -> list[str]:
         return [line.split(" ")[0].upper() for line in self.said]
@@ -84,10 +81,17 @@ class Scripted:
             self.connections += 1
             with suppress(OSError, EOFError):
                 if self._at_once:
-                    assert self._tls
-                    self._one = self._tls.wrap_socket(self._one, server_side=True)
+                    self._secure()
                 self._speak()
             self._one.close()
+
+    def _secure(self) -> None:
+        """Speak TLS from here on. Shaken hands with last, so that ``cut`` reaches a client that does not."""
+        assert self._tls
+        assert self._one
+        secured = self._tls.wrap_socket(self._one, server_side=True, do_handshake_on_connect=False)
+        self._one = secured
+        secured.do_handshake()
 
     def _speak(self) -> None:
         self._lines = b""
@@ -104,9 +108,7 @@ class Scripted:
                     self._take()
             elif verb == "STARTTLS":
                 if self._say(verb).startswith("220"):
-                    assert self._tls
-                    assert self._one
-                    self._one = self._tls.wrap_socket(self._one, server_side=True)
+                    self._secure()
             else:
                 self._say(verb)
                 if verb == "QUIT":

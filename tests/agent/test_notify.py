@@ -12,7 +12,8 @@ import pytest
 
 from agent.notify import ALIVE, READY, RELOADING, Pulse, notify
 from agent.supervisor import Daemon
-from tests.agent.test_supervisor import capture, config, eventually
+from tests.agent.test_supervisor import capture, config
+from tests.asking import until
 
 pytestmark = pytest.mark.usefixtures("ahead")
 
@@ -74,7 +75,7 @@ def test_the_watchdog_is_told_of_work_that_moves_and_of_nothing_else(systemd: so
     with pulse.waiting():
         assert [told(systemd) for _ in range(3)] == [ALIVE] * 3
     # That the wait is over is a move, which is told when its turn comes; then it is over.
-    assert eventually(lambda: heard(systemd, 0.3) == [])
+    assert until(lambda: heard(systemd, 0.3) == [])
 
 
 def test_what_is_said_of_a_reload_has_its_time(systemd: socket.socket) -> None:

@@ -16,7 +16,8 @@ from agent.ipc import Type
 from agent.reload import Reloads
 from agent.run import configured
 from agent.supervisor import Daemon
-from tests.agent.test_supervisor import capture, eventually, get, pids, running
+from tests.agent.test_supervisor import capture, get, pids, running
+from tests.asking import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,7 @@ def test_what_needs_nothing_restarts_nothing(world: World) -> None:
     sha256 = fingerprint(world.daemon._config)
     world.write(privacy_handshakes="off", capture_ports=[25], log_level="debug")
     assert world.post() == ("200", "reloaded\n")
-    assert eventually(lambda: world.metric("knockfirst_section ") == "2.0")
+    assert until(lambda: world.metric("knockfirst_section ") == "2.0")
     assert pids(world.daemon) == before
     assert world.metric("knockfirst_config_last_reload_successful") == "1.0"
     new = fingerprint(world.daemon._config)
@@ -116,7 +117,7 @@ def test_what_cannot_be_used_changes_nothing_and_says_why(world: World, keys: di
     assert status == "400"
     assert text.startswith("not reloaded: ")
     assert said in text
-    assert eventually(lambda: world.metric("knockfirst_config_last_reload_successful") == "0.0")
+    assert until(lambda: world.metric("knockfirst_config_last_reload_successful") == "0.0")
     assert world.metric("knockfirst_config_last_reload_success_timestamp_seconds") == was
     assert (pids(world.daemon), world.daemon.metrics_url) == (before, url)
     assert world.daemon.status()["ready"]
@@ -127,7 +128,7 @@ def test_capture_alone_is_restarted_for_its_keys(world: World) -> None:
     capture(world.directory / "b.pcap", "192.0.2.26")
     world.write(capture_files=["b.pcap"])
     assert world.post() == ("200", "reloaded\n")
-    assert eventually(lambda: len(world.daemon.assessments()) == 2)
+    assert until(lambda: len(world.daemon.assessments()) == 2)
     assert same(before, pids(world.daemon)) == {"agent", "exporter"}
     assert world.daemon.wait_finished(60)
 
@@ -146,7 +147,7 @@ def test_the_exporter_moves_and_is_there_all_the_time(world: World, host: str, a
     world.write(exporter_listen=f"{host}:{port}")
     assert world.post() == ("200", "reloaded\n")
     assert get(f"http://{asked}:{port}", "/-/healthy")[0] == "200"
-    assert eventually(lambda: "exporter" not in same(before, pids(world.daemon)) and len(pids(world.daemon)) == 3)
+    assert until(lambda: "exporter" not in same(before, pids(world.daemon)) and len(pids(world.daemon)) == 3)
     assert get(world.daemon.metrics_url.replace("0.0.0.0", "127.0.0.1"), "/-/healthy")[0] == "200"
     assert same(before, pids(world.daemon)) == {"agent", "capture"}
 
@@ -159,16 +160,16 @@ def test_the_agent_is_restarted_and_the_control_socket_moves(world: World) -> No
     assert link.receive() == (Type.RELOADED, {"error": None, "restarted": ["agent"]})
     link.close()
     # The exporter goes on; capture has files, which it reads again for the new agent.
-    assert eventually(lambda: same(before, pids(world.daemon)) == {"exporter"})
+    assert until(lambda: same(before, pids(world.daemon)) == {"exporter"})
     assert world.daemon.control_path == str(world.directory / "other")
     assert world.daemon.wait_finished(60)
     assert not (world.directory / "control").exists()
     assert [child.role.name for child in world.daemon._children].count("capture") == 2
-    assert eventually(lambda: world.metric('knockfirst_ipc_connections_total{door="capture"}') == "2.0")
+    assert until(lambda: world.metric('knockfirst_ipc_connections_total{door="capture"}') == "2.0")
     assert world.metric("knockfirst_inventory_servers_limit") == "9.0"
     world.write(capture_workers=1)
     assert world.post() == ("200", "reloaded\n")
-    assert eventually(lambda: [child.role.name for child in world.daemon._children].count("capture") == 1)
+    assert until(lambda: [child.role.name for child in world.daemon._children].count("capture") == 1)
     assert world.daemon.wait_finished(60)
 
 
@@ -177,7 +178,7 @@ def test_an_agent_that_was_killed_knows_how_the_last_reload_went(world: World) -
     assert world.post()[0] == "400"
     before = pids(world.daemon)["agent"]
     os.kill(before, signal.SIGKILL)
-    assert eventually(lambda: pids(world.daemon).get("agent", before) != before)
+    assert until(lambda: pids(world.daemon).get("agent", before) != before)
     assert world.daemon.wait_finished(60)  # what is shown is of the next agent, then
     assert world.metric("knockfirst_config_last_reload_successful") == "0.0"
 
@@ -185,9 +186,9 @@ def test_an_agent_that_was_killed_knows_how_the_last_reload_went(world: World) -
 def test_a_changed_prefix_file_is_told_without_a_reload(world: World) -> None:
     (world.directory / "next").write_text("192.0.2.0/25\n")
     (world.directory / "next").replace(world.directory / "customers")  # whole, whenever it is looked at
-    assert eventually(lambda: world.metric("knockfirst_section ") == "2.0")
+    assert until(lambda: world.metric("knockfirst_section ") == "2.0")
     (world.directory / "customers").unlink()
-    assert eventually(lambda: world.metric("knockfirst_prefix_files_failing") == "1.0")
+    assert until(lambda: world.metric("knockfirst_prefix_files_failing") == "1.0")
     assert world.metric("knockfirst_section ") == "2.0"
     assert world.daemon.status()["ready"]
 
@@ -197,11 +198,11 @@ def test_sighup_reloads_and_keeps_what_the_command_line_said(tmp_path: Path) -> 
     path.write_text(f"[exporter]\nlisten = '127.0.0.1:0'\n[agent]\ncontrol = '{tmp_path}/control'\n")
     log = tmp_path / "log"
     with log.open("w") as says, running("--config", path, capture(tmp_path / "a.pcap"), says=says) as process:
-        assert eventually((tmp_path / "control").exists)
+        assert until((tmp_path / "control").exists)
         for level, outcome in (("loud", "configuration not reloaded"), ("debug", "configuration reloaded")):
             path.write_text(path.read_text().partition("[log]")[0] + f"[log]\nlevel = '{level}'\n")
             process.send_signal(signal.SIGHUP)
-            assert eventually(lambda outcome=outcome: outcome in log.read_text()), outcome
+            assert until(lambda outcome=outcome: outcome in log.read_text()), outcome
         assert process.poll() is None
         process.terminate()
         assert process.wait(60) == 0

@@ -18,7 +18,7 @@ import pytest
 from agent import ipc, role
 from agent.errors import ConfigError
 from agent.sockets import door
-from tests.agent.test_supervisor import eventually
+from tests.asking import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +158,7 @@ def test_each_ends_when_it_is_asked_to(tmp_path: Path, name: str) -> None:
         [sys.executable, "-m", "agent", "role", name, "--doors", str(tmp_path)], stderr=subprocess.DEVNULL
     )
     try:
-        assert eventually(lambda: catches(process.pid, signal.SIGTERM))
+        assert until(lambda: catches(process.pid, signal.SIGTERM))
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     finally:

@@ -12,7 +12,8 @@ import pytest
 
 from agent.schema import DATABASE
 from agent.supervisor import Daemon
-from tests.agent.test_supervisor import ROOT, capture, config, eventually, get, pids
+from tests.agent.test_supervisor import ROOT, capture, config, get, pids
+from tests.asking import until
 
 # The frames of the captures are of a day in 2026.
 KEPT = {"retention_days": 3650}
@@ -40,11 +41,11 @@ def test_what_was_learnt_outlives_the_daemon_and_a_killed_agent(tmp_path: Path) 
                 del evidence["frame"]  # Which frame of a file it was is not kept.
         assert again == believed
         # What is kept of the second is on disk some time after it is known.
-        assert eventually(lambda: "knockfirst_store_servers 2.0" in get(daemon.metrics_url, "/metrics")[1])
+        assert until(lambda: "knockfirst_store_servers 2.0" in get(daemon.metrics_url, "/metrics")[1])
         second.unlink()
         before = pids(daemon)["agent"]
         os.kill(before, signal.SIGKILL)
-        assert eventually(lambda: pids(daemon).get("agent", before) != before)
+        assert until(lambda: pids(daemon).get("agent", before) != before)
         assert daemon.wait_finished(60)
         assert known(daemon) == ["192.0.2.25", "192.0.2.26"]
 

@@ -24,6 +24,7 @@ from agent.errors import ConfigError, InputError
 from agent.run import configured
 from agent.sockets import door, listen
 from agent.supervisor import Daemon
+from tests.asking import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,15 +87,6 @@ def gone(pid: int) -> bool:
         return True
 
 
-def eventually(what: Any, seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_from_a_file_to_the_metrics_and_over_the_death_of_every_role(tmp_path: Path) -> None:
     with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
         assert daemon.wait_finished(60)
@@ -110,10 +102,10 @@ def test_from_a_file_to_the_metrics_and_over_the_death_of_every_role(tmp_path: P
         for role in cast(daemon._config):
             before = pids(daemon)[role.name]
             os.kill(before, signal.SIGKILL)
-            assert eventually(lambda role=role, before=before: pids(daemon).get(role.name, before) != before), role.name
+            assert until(lambda role=role, before=before: pids(daemon).get(role.name, before) != before), role.name
             assert daemon.wait_finished(60), role.name
             assert daemon.metrics_url == url
-            assert eventually(lambda: get(url, "/-/ready")[0] == "200"), role.name
+            assert until(lambda: get(url, "/-/ready")[0] == "200"), role.name
             assert len(daemon.assessments()) == 1
         last, directory = pids(daemon), Path(daemon.control_path).parent
     assert all(gone(pid) for pid in last.values())
@@ -127,8 +119,8 @@ def test_the_exporter_outlives_the_agent_and_shows_what_it_has(tmp_path: Path) -
         before = pids(daemon)
         os.kill(before["agent"], signal.SIGKILL)
         assert 'product="exchange"' in get(daemon.metrics_url, "/metrics")[1]
-        assert eventually(lambda: pids(daemon).get("agent", before["agent"]) != before["agent"])
-        assert eventually(lambda: get(daemon.metrics_url, "/-/ready")[0] == "200")
+        assert until(lambda: pids(daemon).get("agent", before["agent"]) != before["agent"])
+        assert until(lambda: get(daemon.metrics_url, "/-/ready")[0] == "200")
         assert pids(daemon)["exporter"] == before["exporter"]
 
 
@@ -141,7 +133,7 @@ def test_every_worker_is_there_for_the_next_agent_and_the_files_are_read_again(t
         def workers() -> set[int]:
             return {pid for name, pid in processes(daemon) if name == "capture"} - before
 
-        assert eventually(lambda: len(workers()) == 3)
+        assert until(lambda: len(workers()) == 3)
         assert daemon.wait_finished(60)
         assert [a["address"] for a in daemon.assessments()] == ["192.0.2.25"]
 
@@ -195,7 +187,7 @@ def test_once_with_an_unreadable_file_ends_with_2(tmp_path: Path, settings: Path
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, settings: Path, number: signal.Signals) -> None:
     with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
-        assert eventually((tmp_path / "control").exists)
+        assert until((tmp_path / "control").exists)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -206,10 +198,10 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, settings: Path, number: signal
 def test_no_role_outlives_a_killed_supervisor(tmp_path: Path, settings: Path) -> None:
     with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        assert eventually(lambda: len(children.read_text().split()) == len(cast(Config())))
+        assert until(lambda: len(children.read_text().split()) == len(cast(Config())))
         roles = list(map(int, children.read_text().split()))
         process.kill()
-        assert eventually(lambda: all(map(gone, roles)))
+        assert until(lambda: all(map(gone, roles)))
 
 
 def test_a_role_that_cannot_live_ends_a_run_that_is_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,8 +295,8 @@ def test_roles_killed_at_random_come_back(tmp_path: Path) -> None:
         for _ in range(12):
             name, pid = chosen.choice(sorted(pids(daemon).items()))
             os.kill(pid, signal.SIGKILL)
-            assert eventually(lambda pid=pid: pid not in pids(daemon).values()), name
-            assert eventually(lambda: len(pids(daemon)) == 3 and daemon.wait_ready(0.2)), name
+            assert until(lambda pid=pid: pid not in pids(daemon).values()), name
+            assert until(lambda: len(pids(daemon)) == 3 and daemon.wait_ready(0.2)), name
         assert not daemon.failed.is_set()
         assert daemon.wait_finished(60)
         assert len(daemon.assessments()) == 1
@@ -321,7 +313,7 @@ def test_capture_without_its_right_is_said_and_not_tried_again_at_once(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with Daemon(config(capture(tmp_path / "a.pcap"))) as daemon:
         wanted = ("503", "not ready: capture_not_permitted\n")
-        assert eventually(lambda: get(daemon.metrics_url, "/-/ready") == wanted)
+        assert until(lambda: get(daemon.metrics_url, "/-/ready") == wanted)
         time.sleep(0.5)
         assert started.read_text() == "x"
         assert not daemon.failed.is_set()
@@ -333,7 +325,7 @@ def test_what_a_killed_daemon_left_behind_is_taken_away(
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "runtime"))
     (tmp_path / "runtime" / "knockfirst-not-ours").mkdir(parents=True)
     with running("--config", settings, capture(tmp_path / "a.pcap")) as process:
-        assert eventually((tmp_path / "control").exists)
+        assert until((tmp_path / "control").exists)
         process.kill()
     assert len(list((tmp_path / "runtime").iterdir())) == 2
     second = tmp_path / "second.toml"
@@ -342,7 +334,7 @@ def test_what_a_killed_daemon_left_behind_is_taken_away(
         running("--config", settings, tmp_path / "a.pcap") as process,
         running("--config", second, tmp_path / "a.pcap") as other,
     ):
-        assert eventually(lambda: len(list((tmp_path / "runtime").iterdir())) == 3)
+        assert until(lambda: len(list((tmp_path / "runtime").iterdir())) == 3)
         for one in (process, other):
             one.terminate()
             one.wait(60)

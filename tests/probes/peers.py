@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from agent.lab import keys
 from agent.lab.certificates import self_signed
 from agent.lab.exchange_server import context
+from agent.lab.listening import stop
 from agent.leave import Budget, Grant
 from probes.permit import Mint
 from probes.section import Section
@@ -57,12 +58,7 @@ class Peer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Closing alone does not wake who accepts.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        # Closed under who is about to accept, its number may be that of who listens next.
-        self._accepting.join()
-        self._listener.close()
+        stop(self._listener, self._accepting)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 
 import pytest
 
+from tests.asking import until
 from tests.systemd.conftest import CONFIGURATION, ROLES
 from tests.systemd.machine import Machine
 
@@ -73,10 +73,7 @@ def knocked(machine: Machine, address: str, role: str = "prober") -> str:
 
 
 def waited(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline, "in vain"
-        time.sleep(0.1)
+    assert until(what), "in vain"
 
 
 def configure(machine: Machine, text: str) -> None:

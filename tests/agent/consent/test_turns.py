@@ -97,9 +97,10 @@ def steps(world: World, file: Any, hour: float) -> Iterator[dict[str, Any]]:
 
 
 def by_records(*files: Any) -> set[tuple[int, str]]:
-    """Who may be allowed or not where somebody else objects, of whom a record names that too while his contract lasts.
+    """Addresses, with whose they are, that somebody else's records name who objects: nothing is said of these here.
 
-    What he is said to hold counts at once, his records do not: in which order is as it comes.
+    An objection covers what the records of who objects name, also where that is mapped to another, while his contract
+    lasts. In which order an import lets such records and contracts go, and others' prefixes come, is not settled.
     """
     rows = [row for _, said, _ in files for row in said]
     objecting = {row["customer"] for row in rows if row["what"] == "objection"}

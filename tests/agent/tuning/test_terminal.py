@@ -18,14 +18,11 @@ import pytest
 
 from agent.__main__ import main
 from agent.tuning.terminal import Ended, Terminal
-from tests.tuned import answering, said
+from tests.tuned import ENTER, LAST, LEAVE, answering, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
-LAST = "\0the last of it\0"
 
 
 class Pair:

@@ -19,14 +19,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agent.__main__ import main
-from tests.tuned import answering, later, said
+from tests.tuned import ENTER, LAST, LEAVE, answering, later, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
-LAST = "\0the last of it\0"
 
 
 class Screen:

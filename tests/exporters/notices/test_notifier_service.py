@@ -24,11 +24,12 @@ from agent.messages import validated
 from agent.notice import WORKED
 from exporters.notices import service
 from exporters.notices.examples import example
+from tests.asking import until
 from tests.ends import End
 from tests.exporters.certificates import Authority
 from tests.exporters.notices.returned import OTHERS, postfix
 from tests.exporters.notices.test_mail import section
-from tests.live.world import PATIENCE, wait
+from tests.live.world import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -211,7 +212,7 @@ def test_several_go_by_one_connection_and_as_the_agent_says(there: Scripted, eit
     kinds = [part.get_content_type() for part in mail.walk()]
     assert kinds == ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", "application/json"]
     assert role.end()[0] in (0, 75)
-    until(lambda: there.verbs()[-1] == "QUIT")
+    assert until(lambda: there.verbs()[-1] == "QUIT")
 
 
 def test_whose_address_is_none_is_written_to_by_nobody(there: Scripted, either: Callable[..., Role]) -> None:
@@ -226,7 +227,7 @@ def test_killed_after_leave_there_was_one_data_and_nothing_is_told(there: Script
     role = begun(told(there.port))
     role.due()
     role.link.send(Type.GO, {"id": role.hears(Type.ABOUT)["id"], "go": True})
-    until(lambda: there.mails)
+    assert until(lambda: there.mails)
     role.end(signal.SIGKILL)
     assert role.link.connection.fileno() == -1
     assert there.verbs().count("DATA") == 1
@@ -238,7 +239,7 @@ def test_who_is_asked_to_end_in_the_middle_tells_first_what_became_of_it(begun: 
         role.due()
         role.due("00000002")
         role.link.send(Type.GO, {"id": role.hears(Type.ABOUT)["id"], "go": True})
-        until(lambda: there.mails)
+        assert until(lambda: there.mails)
         role.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert role.process.poll() is None
@@ -260,7 +261,7 @@ def test_an_agent_that_dies_is_followed_by_one_that_says_anew(
     if when == "after leave":
         role.link.send(Type.GO, {"id": about["id"], "go": True})
     role.next_agent()
-    until(lambda: there.verbs().count("DATA") == (when == "after leave"))
+    assert until(lambda: there.verbs().count("DATA") == (when == "after leave"))
     assert role.silent(), "what the one before wanted is forgotten"
     assert there.verbs().count("DATA") == (when == "after leave")
     role.due()
@@ -293,7 +294,7 @@ def test_bounces_are_told_and_marked_when_the_agent_has_them(
     role.next_agent()
     assert role.hears(Type.BOUNCED) == bounce
     role.link.send(Type.HEARD, {"message_id": bounce["message_id"], "ours": True})
-    until((tmp_path / "mail/cur/1:2,S").exists)
+    assert until((tmp_path / "mail/cur/1:2,S").exists)
     assert (tmp_path / "mail/new/2").exists()
 
 
@@ -326,7 +327,7 @@ def test_what_it_counts_reaches_the_agent_though_nothing_else_happens(
         assert work.keys() == WORKED
         return wanted.items() <= work.items()
 
-    until(counted)
+    assert until(counted)
 
 
 def test_no_line_of_any_level_tells_of_anybody(begun: Callable[..., Role], tmp_path: Path) -> None:
@@ -390,7 +391,3 @@ def test_it_is_small(there: Scripted, begun: Callable[..., Role], tmp_path: Path
     with open(f"/proc/{role.process.pid}/status") as status:
         resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
     assert resident < 64 << 10, f"{resident} KiB"
-
-
-def until(what: Callable[[], object]) -> None:
-    wait(lambda: bool(what()), PATIENCE, lambda: "in vain")
